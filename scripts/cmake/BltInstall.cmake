@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# Programs, libraries, public headers, man pages and completions.
+install(TARGETS blt_core_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(BLT_TORCH)
+  install(TARGETS blt_nn_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+set(programs "")
+foreach(program patch train generate stats)
+  if(TARGET blt-${program})
+    list(APPEND programs blt-${program})
+  endif()
+endforeach()
+install(TARGETS ${programs} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY include/blt DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+install(DIRECTORY completions/ DESTINATION ${CMAKE_INSTALL_DATADIR}/blt/completions)
