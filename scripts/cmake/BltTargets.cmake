@@ -36,3 +36,9 @@ function(blt_module name)
     target_link_libraries(blt_${name}_interface INTERFACE blt_${module}_interface)
   endforeach()
 endfunction()
+
+# Files that see Torch: its job pool, its include folders as system headers, per-operator headers only.
+function(blt_torch_module name)
+  set_target_properties(blt_${name} PROPERTIES JOB_POOL_COMPILE torch)
+  target_compile_definitions(blt_${name} PRIVATE AT_PER_OPERATOR_HEADERS)
+endfunction()

@@ -37,7 +37,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
     add_library(LibTorch::${lib} SHARED IMPORTED)
     set_target_properties(LibTorch::${lib} PROPERTIES
       IMPORTED_LOCATION ${LibTorch_${upper}_LIBRARY}
-      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${LibTorch_INCLUDE_DIR};${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
+      INTERFACE_INCLUDE_DIRECTORIES "${LibTorch_INCLUDE_DIR};${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
   endforeach()
   set_property(TARGET LibTorch::cpu APPEND PROPERTY INTERFACE_LINK_LIBRARIES LibTorch::c10)
   target_link_options(LibTorch::cpu INTERFACE LINKER:--allow-shlib-undefined)

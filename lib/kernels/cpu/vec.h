@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Vectors of 16 floats through the compiler's vector extension: one source, compiled once an instruction set. Everything
+// here lives in the instruction set's own namespace, so that no linker mixes the copies.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include <type_traits>
+
+#include "blt/kernels/kernels.h"
+
+namespace blt::kernels::BLT_ISA {
+
+typedef float Vec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t VecInt __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t VecBits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t VecHalf __attribute__((vector_size(32), aligned(2), may_alias));
+inline constexpr int lanes = 16;
+
+struct Bf16 {
+  uint16_t bits;
+};
+
+static inline Vec splat(float x) { return Vec{} + x; }
+static inline Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
+static inline void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
+
+static inline Vec load(const Bf16* p) {
+  const VecHalf half = *reinterpret_cast<const VecHalf*>(p);
+  const VecBits bits = __builtin_convertvector(half, VecBits) << 16;
+  return reinterpret_cast<const Vec&>(bits);
+}
+static inline void store(Bf16* p, Vec x) {  // round to nearest even
+  const VecBits bits = reinterpret_cast<const VecBits&>(x);
+  const VecBits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  *reinterpret_cast<VecHalf*>(p) = __builtin_convertvector(rounded, VecHalf);
+}
+
+static inline float get(const float* p) { return *p; }
+static inline void put(float* p, float x) { *p = x; }
+static inline float get(const Bf16* p) {
+  const uint32_t bits = static_cast<uint32_t>(p->bits) << 16;
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+static inline void put(Bf16* p, float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  p->bits = static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+static inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
+static inline float sum(Vec x) {
+  float total = 0;
+  float parts[lanes];
+  store(parts, x);
+  for (int i = 0; i < 8; ++i) parts[i] += parts[i + 8];
+  for (int i = 0; i < 4; ++i) parts[i] += parts[i + 4];
+  for (int i = 0; i < 4; ++i) total += parts[i];
+  return total;
+}
+static inline float maximum(Vec x) {
+  float parts[lanes];
+  store(parts, x);
+  float most = parts[0];
+  for (int i = 1; i < lanes; ++i) most = parts[i] > most ? parts[i] : most;
+  return most;
+}
+
+// e^x with relative error below 2e-7; results under 2^-126 become 0.
+static inline Vec exp(Vec x) {
+  x = x < -87.3f ? splat(-87.3f) : x;
+  x = x > 88.7f ? splat(88.7f) : x;
+  const Vec magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
+  const Vec shifted = x * 1.44269504088896341f + magic;
+  const Vec whole = shifted - magic;
+  const Vec r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  Vec p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const VecInt exponent = __builtin_convertvector(whole, VecInt) << 23;
+  const VecInt bits = reinterpret_cast<const VecInt&>(p) + exponent;
+  return reinterpret_cast<const Vec&>(bits);
+}
+
+
+template <class Body>
+static inline void for_each_task(int64_t tasks, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  parallel()(tasks, [](void* context, int64_t task) { (*static_cast<Plain*>(context))(task); },
+             const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// Rows in parts of about this many numbers, for elementwise kernels.
+static inline int64_t rows_per_task(int64_t dim) {
+  const int64_t rows = 32768 / (dim > 0 ? dim : 1);
+  return rows > 0 ? rows : 1;
+}
+static inline int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+}  // namespace blt::kernels::BLT_ISA

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include <string_view>
+
+#include "blt/kernels/kernels.h"
+
+namespace blt::kernels {
+
+namespace portable {
+const Table& table();
+}
+#ifdef __x86_64__
+namespace avx2 {
+const Table& table();
+}
+namespace avx512 {
+const Table& table();
+}
+#endif
+
+namespace {
+
+void run_in_turn(std::int64_t tasks, ParallelBody body, void* context) {
+  for (std::int64_t task = 0; task < tasks; ++task) body(context, task);
+}
+
+Parallel current_parallel = run_in_turn;
+
+}  // namespace
+
+void set_parallel(Parallel p) { current_parallel = p; }
+Parallel parallel() { return current_parallel; }
+
+const Table* cpu_table(const char* raw_name) {
+  const std::string_view name = raw_name;
+  if (name == "portable") return &portable::table();
+#ifdef __x86_64__
+  __builtin_cpu_init();
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (name == "avx2" && has_avx2) return &avx2::table();
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (name == "avx512" && has_avx512) return &avx512::table();
+#endif
+  return nullptr;
+}
+
+const Table& cpu_table() {
+  static const Table& best = [&]() -> const Table& {
+    for (const char* name : {"avx512", "avx2"}) {
+      if (const Table* found = cpu_table(name)) return *found;
+    }
+    return portable::table();
+  }();
+  return best;
+}
+
+bool cpu_has_bf16() {
+#ifdef __x86_64__
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+}  // namespace blt::kernels

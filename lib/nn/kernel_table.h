@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// From tensors to kernel parameters: the table of a device, element types, checked pointers.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "blt/base/error.h"
+#include "blt/kernels/kernels.h"
+
+namespace blt::nn {
+
+// The CPU's table or the CUDA plugin's. Errors: resource, for a device without kernels.
+const kernels::Table& kernel_table(const at::Tensor& tensor);
+void set_cuda_table(const kernels::Table* table);
+
+inline kernels::Element element_of(const at::Tensor& tensor) {
+  if (tensor.scalar_type() == at::kFloat) return kernels::Element::f32;
+  if (tensor.scalar_type() == at::kBFloat16) return kernels::Element::bf16;
+  throw internal_error("kernels take float32 or bfloat16");
+}
+
+inline void* pointer(const at::Tensor& tensor) {
+  if (!tensor.is_contiguous()) throw internal_error("a kernel got a tensor that is not contiguous");
+  return tensor.data_ptr();
+}
+template <class T>
+T* typed(const at::Tensor& tensor) {
+  return static_cast<T*>(pointer(tensor));
+}
+
+}  // namespace blt::nn

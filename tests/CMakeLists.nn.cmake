@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+if(BLT_TORCH)
+  # blt_nn_test(<name> <sources>...): a test that sees Torch.
+  function(blt_nn_test name)
+    blt_test(${name} SOURCES ${ARGN} LIBS blt_nn_shared TIMEOUT 900)
+    set_target_properties(${name} PROPERTIES JOB_POOL_COMPILE torch
+      BUILD_RPATH "${LibTorch_LIB_DIR};${LibTorch_RUNTIME_DIRS}")
+  endfunction()
+  blt_nn_test(functional_test unit/functional_test.cpp)
+endif()
