@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The options of blt-generate.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "blt/config/fields.h"
+
+namespace blt {
+
+struct GenerateConfig {
+  std::string model;
+  std::vector<std::string> prompts;
+  std::vector<std::string> prompt_files;  // "-": standard input
+
+  std::int64_t max_bytes = 256;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+
+  bool greedy = false;
+  double temperature = 1;
+  std::int64_t top_k = 0;  // 0: off
+  double top_p = 1, min_p = 0;
+  std::optional<std::int64_t> seed;
+
+  bool echo = false;
+  bool raw = false;
+  bool show_patches = false;
+  bool json = false;
+  std::string output;  // empty: standard output
+  bool force = false;
+
+  std::string device = "cpu", dtype = "float32";
+  std::string engine = "cached";
+  std::int64_t threads = 0;  // set from the common option
+};
+
+// What the options do not say one by one. Errors: usage.
+void check(const GenerateConfig& config);
+
+namespace config {
+void describe(Fields& fields, GenerateConfig& c);
+}
+
+}  // namespace blt

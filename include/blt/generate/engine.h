@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What a model says about the next byte of a growing text.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "blt/patch/entropy_source.h"
+#include "blt/patch/rules.h"
+
+namespace blt::model {
+struct Blt;
+struct ByteLm;
+}  // namespace blt::model
+
+namespace blt::generate {
+
+// One text of ids, BOS first, that grows at its end and may be cut back. The entropy at position p decides whether the
+// patch before p + 1 closes (spec 7.5), so whether the next byte starts a patch is known before it is chosen.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Appends ids -> the logits of the id after them, [260], valid until the next call.
+  // Errors: usage (no ids), input (ids out of range).
+  virtual std::span<const float> prefill(std::span<const patch::TokenId> ids) = 0;
+  std::span<const float> step(patch::TokenId id) { return prefill({&id, 1}); }
+  // Takes the last `count` ids back. Errors: internal, when there are fewer.
+  virtual void rollback(std::int64_t count) = 0;
+  void reset() { rollback(position()); }
+
+  virtual std::int64_t position() const = 0;  // ids so far
+  // Where patches start, position() included when the next byte starts one; empty for a byte LM.
+  virtual const std::vector<std::int64_t>& patch_starts() const = 0;
+  bool starts_patch(std::int64_t position) const;
+
+  struct Facts {
+    std::string kind;                // "byte_lm", "blt"
+    std::int64_t trained_bytes = 0;  // longest text of the training
+    std::int64_t trained_patches = 0;
+  };
+  virtual const Facts& facts() const = 0;
+};
+
+struct EngineOptions {
+  bool exact = false;          // compute all anew each time: the reference that the cached engine is tested against
+  bool bfloat16 = false;       // matrix products outside the entropy model
+  std::int64_t chunk = 512;    // bytes of a prompt that are computed together
+  std::int64_t slack = 256;    // ids that rollback() can take back without computing anew
+};
+
+// The model is changed in one way: with bfloat16 its matrices become so.
+// Errors: usage (a patching scheme that looks ahead: topk), input (a scheme that needs entropies without an entropy model).
+std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options);
+std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options);
+
+// Loads a model folder of either kind. Errors: those of loading, resource (no such device).
+std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device, EngineOptions options);
+
+}  // namespace blt::generate

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Whole documents through a model: entropies, patch lengths, logits and losses, however long they are.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "blt/model/checkpoint.h"
+#include "blt/patch/entropy_source.h"
+
+namespace blt::model {
+
+// Entropies in nats of every position of every document. Long documents are cut with as much context before each cut as
+// the layers' windows reach, so that every value is that of the whole document.
+std::vector<std::vector<float>> entropies(ByteLm& lm, std::span<const std::vector<patch::TokenId>> documents, const Pass& pass,
+                                          at::Device device);
+
+std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const DeviceOptions& options);
+std::unique_ptr<Scorer> open_scorer(const std::string& folder, const DeviceOptions& options);
+// As above with a model already in memory.
+std::unique_ptr<Scorer> make_scorer(std::unique_ptr<Blt> blt, const Pass& pass, at::Device device);
+std::unique_ptr<Scorer> make_scorer(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device);
+
+}  // namespace blt::model

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "blt/config/train_config.h"
+
+namespace blt::config {
+namespace {
+
+Field& same(Field& field) {
+  field.same_run = false;
+  return field;
+}
+
+Field& at_least(Field& field, double min) {
+  field.min = min;
+  return field;
+}
+
+void describe_run(Fields& f, TrainConfig& c) {
+  f.group("Model");
+  f.add("window", "--window", &c.window, "N", "positions that byte attention sees; 0: all; default: the preset's").min = 0;
+  f.group("Training");
+  Field& length = at_least(f.add("sequence_length", "--sequence-length", &c.sequence_length, "BYTES",
+                                 "longest piece of a document; 0: the preset's trained length"), 0);
+  length.sized = true;
+  Field& batch = at_least(f.add("batch_bytes", "--batch-bytes", &c.batch_bytes, "BYTES", "bytes of a batch"), 16);
+  batch.sized = true;
+  at_least(f.add("accumulate", "--accumulate", &c.accumulate, "N", "batches whose gradients make one step"), 1);
+  Field& bytes = at_least(f.add("train_bytes", "--bytes", &c.train_bytes, "BYTES",
+                                "bytes to train on in all; 0: by --epochs"), 0);
+  bytes.sized = true;
+  bytes.common = true;
+  at_least(f.add("epochs", "--epochs", &c.epochs, "N", "passes over the data"), 0);
+  at_least(f.add("shuffle_buffer", "--shuffle-buffer", &c.shuffle_buffer, "BYTES",
+                 "document pieces are drawn at random from a buffer of this size"), 1).sized = true;
+  Field& rate = at_least(f.add("learning_rate", "--lr", &c.learning_rate, "LR", "peak learning rate of AdamW"), 0);
+  rate.common = true;
+  at_least(f.add("min_learning_rate", "--min-lr", &c.min_learning_rate, "R",
+                 "the cosine ends at this share of the peak"), 0).max = 1;
+  at_least(f.add("warmup", "--warmup", &c.warmup, "STEPS", "steps of linear warm-up"), 0);
+  at_least(f.add("beta1", "--beta1", &c.beta1, "B", "AdamW's first moment decay"), 0).max = 0.9999;
+  at_least(f.add("beta2", "--beta2", &c.beta2, "B", "AdamW's second moment decay"), 0).max = 0.999999;
+  at_least(f.add("eps", "--eps", &c.eps, "E", "AdamW's epsilon"), 0);
+  at_least(f.add("weight_decay", "--weight-decay", &c.weight_decay, "W",
+                 "decoupled weight decay of matrices (not of norms)"), 0);
+  at_least(f.add("clip", "--clip", &c.clip, "NORM", "gradient norm above which gradients are scaled down; 0: never"), 0);
+  f.add("seed", "--seed", &c.seed, "N", "of weights and data order").common = true;
+  f.group("Evaluation and output");
+  Field& held = at_least(f.add("held_out", "--held-out", &c.held_out, "SHARE",
+                               "documents kept for evaluation, chosen by a hash of their names"), 0);
+  held.max = 0.9;
+  at_least(same(f.add("eval_bytes", "--eval-bytes", &c.eval_bytes, "BYTES", "held-out bytes of one evaluation")), 0).sized = true;
+  at_least(same(f.add("eval_every", "--eval-every", &c.eval_every, "STEPS", "evaluate every so many steps; 0: at the end")), 0);
+  at_least(same(f.add("save_every", "--save-every", &c.save_every, "STEPS", "save every so many steps; 0: at the end")), 0);
+  at_least(same(f.add("log_every", "--log-every", &c.log_every, "STEPS", "a line of metrics.jsonl every so many steps")), 1);
+  Field& output = same(f.add("output", "-o,--output", &c.output, "DIR", "the run's folder: checkpoints and metrics.jsonl"));
+  output.required = true;
+  same(f.add("resume", "--resume", &c.resume, "", "go on from the last checkpoint in the output folder")).common = true;
+  same(f.add("force", "-f,--force", &c.force, "", "replace an existing output folder")).common = true;
+  same(f.add("dry_run", "-n,--dry-run", &c.dry_run, "", "check everything, tell the plan, train nothing")).common = true;
+  f.group("Machine");
+  same(f.add("device", "--device", &c.device, "DEV", "cpu, cuda or cuda:N"));
+  f.add("dtype", "--dtype", &c.dtype, "TYPE",
+        "of matrix products; auto: bfloat16 where the hardware multiplies it").choices = {"auto", "float32", "bfloat16"};
+}
+
+}  // namespace
+
+Fields describe_train_entropy(TrainConfig& c) {
+  c.kind = "entropy";
+  Fields f;
+  f.group("Data");
+  Field& data = f.add("data", "--data", &c.data, "CORPUS", "files, folders or - (repeatable)");
+  data.required = true;
+  f.add("format", "--format", &c.format, "FORMAT", "of the corpus").choices = {"auto", "jsonl", "text", "binary"};
+  f.add("field", "--field", &c.field, "NAME", "JSON field with the text; default: text, then content");
+  f.add("split_lines", "--split-lines", &c.split_lines, "", "plain text: one document a line");
+  f.add("on_error", "--on-error", &c.on_error, "POLICY", "for unreadable records").choices = {"fail", "skip"};
+  f.group("Model");
+  Field& preset = f.add("preset", "--preset", &c.preset, "NAME", "shape of the byte LM");
+  preset.choices = {"tiny", "small", "base", "100m"};
+  preset.common = true;
+  describe_run(f, c);
+  return f;
+}
+
+Fields describe_train_blt(TrainConfig& c) {
+  c.kind = "blt";
+  Fields f;
+  f.group("Data");
+  Field& data = f.add("data", "--data", &c.data, "SHARDS", "folder of shards written by blt-patch");
+  data.required = true;
+  same(f.add("entropy_model", "--entropy-model", &c.entropy_model, "DIR",
+             "the entropy model to keep in the checkpoint; default: the one that the shards name"));
+  f.group("Model");
+  Field& preset = f.add("preset", "--preset", &c.preset, "NAME", "shape of the BLT (paper table 10 from 400m on)");
+  preset.choices = {"tiny", "small", "400m", "1b", "2b", "4b", "8b"};
+  preset.common = true;
+  at_least(f.add("hash_rows", "--hash-rows", &c.hash_rows, "N", "rows of each hash n-gram table; default: the preset's"), 1).sized = true;
+  describe_run(f, c);
+  f.group("Training");
+  at_least(f.add("hash_learning_rate", "--hash-lr", &c.hash_learning_rate, "R",
+                 "learning rate of the hash tables, as a multiple of --lr"), 0);
+  return f;
+}
+
+}  // namespace blt::config

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Exact incremental decoding of a BLT (spec 7.5): closed patches never change, so each is computed once.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "blt/model/models.h"
+#include "cache.h"
+
+namespace blt::generate {
+
+class CachedBlt {
+ public:
+  CachedBlt(model::Blt& blt, at::ScalarType type);
+
+  // Appends ids -> logits of the last row [1, 260].
+  at::Tensor append(std::span<const patch::TokenId> ids);
+  // Precondition: end == 0 or end >= oldest().
+  void truncate(std::int64_t end);
+  // Forgets what only a truncation below `row` would need.
+  void keep_from(std::int64_t row);
+
+  const std::vector<patch::TokenId>& ids() const { return ids_; }
+  const std::vector<std::int64_t>& starts() const { return starts_; }
+
+ private:
+  std::int64_t size() const { return static_cast<std::int64_t>(ids_.size()); }
+  std::size_t hidden_layers() const { return hidden_.size(); }
+  void find_starts(std::int64_t from);
+  at::Tensor embed(std::int64_t from);
+  at::Tensor encode(std::int64_t from, const NewRows& rows);
+  void close_patches();
+  at::Tensor pool_patches(std::int64_t first, std::int64_t last);
+  NewRows patch_rows(std::int64_t first, std::int64_t last) const;
+  at::Tensor decode(at::Tensor d, std::int64_t from, const NewRows& rows);
+  nn::Ranges cross_ranges(std::int64_t from) const;
+
+  model::Blt& blt_;
+  model::Pass pass_;
+  at::Device device_;
+  std::vector<patch::TokenId> ids_;
+  std::vector<float> entropies_;
+  std::vector<std::int64_t> starts_;  // of patches, a start at size() included
+  std::int64_t closed_ = 0;           // patches that are computed
+  std::unique_ptr<CachedByteLm> patcher_;
+  CachedTransformer encoder_, latent_, decoder_;
+  std::vector<Rows> hidden_;                     // the bytes' encoder states that patches are made of: last layer, or all
+  std::vector<Rows> cross_keys_, cross_values_;  // by the decoder's cross-attention: k rows a patch
+};
+
+}  // namespace blt::generate

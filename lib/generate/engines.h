@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The engines: exact (all anew for each byte) and cached, for both kinds of models.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "blt/generate/engine.h"
+#include "blt/model/models.h"
+#include "cached_blt.h"
+
+namespace blt::generate {
+
+// What all engines share: checks, and logits as floats on the host.
+class EngineBase : public Engine {
+ public:
+  std::span<const float> prefill(std::span<const patch::TokenId> ids) final;
+  void rollback(std::int64_t count) final;
+  const std::vector<std::int64_t>& patch_starts() const override { return none_; }
+  const Facts& facts() const final { return facts_; }
+
+ protected:
+  explicit EngineBase(Facts facts) : facts_(std::move(facts)) {}
+  virtual at::Tensor append(std::span<const patch::TokenId> ids) = 0;  // [1, 260]
+  virtual void truncate(std::int64_t end) = 0;
+
+ private:
+  Facts facts_;
+  std::vector<std::int64_t> none_;
+  std::array<float, patch::vocab_size> logits_{};
+};
+
+class ExactByteLm final : public EngineBase {
+ public:
+  ExactByteLm(std::shared_ptr<model::ByteLm> lm, at::ScalarType type);
+  std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
+
+ private:
+  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  void truncate(std::int64_t end) override { ids_.resize(static_cast<std::size_t>(end)); }
+
+  std::shared_ptr<model::ByteLm> lm_;
+  model::Pass pass_;
+  std::vector<patch::TokenId> ids_;
+};
+
+class ExactBlt final : public EngineBase {
+ public:
+  ExactBlt(std::shared_ptr<model::Blt> blt, at::ScalarType type);
+  std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
+  const std::vector<std::int64_t>& patch_starts() const override { return starts_; }
+
+ private:
+  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  void truncate(std::int64_t end) override;
+
+  std::shared_ptr<model::Blt> blt_;
+  model::Pass pass_;
+  std::vector<patch::TokenId> ids_;
+  std::vector<std::int64_t> starts_;
+};
+
+class CachedByteLmEngine final : public EngineBase {
+ public:
+  CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type, const EngineOptions& options);
+  std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
+
+ private:
+  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  void truncate(std::int64_t end) override;
+
+  std::shared_ptr<model::ByteLm> lm_;
+  EngineOptions options_;
+  CachedByteLm cache_;
+  std::vector<patch::TokenId> ids_;
+  std::int64_t oldest_ = 0;  // truncations below this compute anew
+};
+
+class CachedBltEngine final : public EngineBase {
+ public:
+  CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type, const EngineOptions& options);
+  std::int64_t position() const override { return static_cast<std::int64_t>(cache_.ids().size()); }
+  const std::vector<std::int64_t>& patch_starts() const override { return cache_.starts(); }
+
+ private:
+  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  void truncate(std::int64_t end) override;
+
+  std::shared_ptr<model::Blt> blt_;
+  EngineOptions options_;
+  CachedBlt cache_;
+  std::int64_t oldest_ = 0;
+};
+
+// Entropies in nats of each position, all computed anew; with newline_reset each line is a text of its own.
+std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::TokenId> ids, bool newline_reset);
+
+}  // namespace blt::generate

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+#include "blt/model/inference.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "blt/base/error.h"
+
+namespace blt::model {
+namespace {
+
+using Documents = std::span<const std::vector<patch::TokenId>>;
+
+constexpr std::int64_t batch_positions = 16384;  // positions of one forward, more only for one long piece
+constexpr std::int64_t piece_positions = 32768;  // new positions of a piece of a long document
+
+// Part of a document to run: positions [begin, end), of which those from `wanted` on are results.
+struct Span {
+  std::size_t document;
+  std::int64_t begin, wanted, end;
+};
+
+// How far back a result can depend on: each layer sees window - 1 positions further.
+std::vector<Span> cut_spans(Documents documents, std::int64_t layers, std::int64_t window) {
+  std::vector<Span> out;
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    const auto size = static_cast<std::int64_t>(documents[d].size());
+    const std::int64_t step = window > 0 ? piece_positions : std::max<std::int64_t>(size, 1);
+    for (std::int64_t at = 0; at < size; at += step) {
+      out.push_back({d, std::max<std::int64_t>(0, at - layers * (window - 1)), at, std::min(size, at + step)});
+      if (window == 0) out.back().begin = 0;
+    }
+  }
+  return out;
+}
+
+// Runs f(first, last) over groups of items of about batch_positions.
+template <class Items, class Size, class F>
+void in_batches(const Items& items, Size&& size, F&& f) {
+  std::size_t begin = 0;
+  std::int64_t positions = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::int64_t n = size(items[i]);
+    if (i > begin && positions + n > batch_positions) {
+      f(begin, i);
+      begin = i;
+      positions = 0;
+    }
+    positions += n;
+  }
+  if (begin < items.size()) f(begin, items.size());
+}
+
+// Calls use(span, row of the span's first wanted position, batch, logits).
+template <class Use>
+void run_byte_lm(ByteLm& lm, Documents documents, const Pass& pass, at::Device device, Use&& use) {
+  const at::NoGradGuard no_grad;
+  const auto spans = cut_spans(documents, lm.config.transformer.layers, lm.config.semantics.window);
+  in_batches(spans, [](const Span& s) { return s.end - s.begin; }, [&](std::size_t first, std::size_t last) {
+    std::vector<Segment> segments;
+    for (std::size_t i = first; i < last; ++i) {
+      const Span& s = spans[i];
+      const auto& ids = documents[s.document];
+      Segment segment;
+      segment.ids = std::span(ids).subspan(static_cast<std::size_t>(s.begin), static_cast<std::size_t>(s.end - s.begin));
+      if (static_cast<std::size_t>(s.end) < ids.size()) segment.next_id = ids[static_cast<std::size_t>(s.end)];
+      segments.push_back(segment);
+    }
+    const Batch batch = make_batch(segments, lm.config.semantics, device);
+    const at::Tensor logits = lm.forward(batch, pass);
+    std::int64_t row = 0;
+    for (std::size_t i = first; i < last; ++i) {
+      use(spans[i], row + spans[i].wanted - spans[i].begin, batch, logits);
+      row += spans[i].end - spans[i].begin;
+    }
+  });
+}
+
+void append(std::vector<float>& out, const at::Tensor& values) {
+  const at::Tensor host = values.to(at::kFloat).cpu().contiguous();
+  out.insert(out.end(), host.data_ptr<float>(), host.data_ptr<float>() + host.numel());
+}
+
+at::Tensor losses_of(const at::Tensor& logits, const Batch& batch) {
+  at::Tensor losses;
+  nn::cross_entropy(logits, batch.target, 1.0, &losses);
+  return losses;
+}
+
+Json transformer_facts(const TransformerConfig& c) {
+  return {{"dim", c.dim}, {"layers", c.layers}, {"heads", c.heads}, {"kv_heads", c.kv_heads}, {"ffn_dim", c.ffn_dim},
+          {"max_positions", c.max_positions}, {"rope_theta", c.rope_theta}};
+}
+
+class ModelEntropySource final : public EntropySource {
+ public:
+  ModelEntropySource(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device)
+      : lm_(std::move(lm)), pass_(pass), device_(device), digest_(weights_digest(*lm_)) {}
+  std::vector<std::vector<float>> entropies(Documents documents) override {
+    return model::entropies(*lm_, documents, pass_, device_);
+  }
+  std::string digest() const override { return digest_; }
+  std::uint64_t batch_bytes() const override { return batch_positions; }
+
+ private:
+  std::unique_ptr<ByteLm> lm_;
+  Pass pass_;
+  at::Device device_;
+  std::string digest_;
+};
+
+class ByteLmScorer final : public Scorer {
+ public:
+  ByteLmScorer(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device)
+      : lm_(std::move(lm)), pass_(pass), device_(device) {}
+
+  std::vector<Result> score(Documents documents, bool keep_logits) override {
+    std::vector<Result> out(documents.size());
+    run_byte_lm(*lm_, documents, pass_, device_, [&](const Span& s, std::int64_t row, const Batch& batch, const at::Tensor& logits) {
+      Result& r = out[s.document];
+      const at::Tensor own = logits.slice(0, row, row + s.end - s.wanted);
+      append(r.entropies, nn::entropy(own.contiguous()));
+      append(r.losses, losses_of(logits, batch).slice(0, row, row + s.end - s.wanted));
+      if (keep_logits) append(r.logits, own);
+    });
+    for (auto& r : out) {
+      if (!r.losses.empty()) r.losses.pop_back();  // the last position has no target
+    }
+    return out;
+  }
+  std::string kind() const override { return "byte_lm"; }
+  Json facts() const override {
+    Json facts = {{"kind", kind()}, {"parameters", parameter_count(lm_->config)}, {"window", lm_->config.semantics.window}};
+    facts["transformer"] = transformer_facts(lm_->config.transformer);
+    facts["flops_per_byte"] = flops_per_byte(lm_->config, static_cast<double>(lm_->config.transformer.max_positions));
+    return facts;
+  }
+  std::uint64_t batch_bytes() const override { return batch_positions; }
+
+ private:
+  std::unique_ptr<ByteLm> lm_;
+  Pass pass_;
+  at::Device device_;
+};
+
+// A run of whole patches of a document; positions from `wanted` on are results.
+struct PatchSpan {
+  std::size_t document;
+  std::int64_t begin, wanted, end;
+  std::vector<std::uint32_t> lengths;
+};
+
+// Pieces of at most `length` positions, each but the first with about half of it as context. Patches longer than that go
+// alone.
+std::vector<PatchSpan> cut_patches(std::size_t document, const std::vector<std::uint32_t>& lengths, std::int64_t count,
+                                   std::int64_t length) {
+  std::vector<std::int64_t> starts = {0};
+  for (const auto n : lengths) starts.push_back(std::min<std::int64_t>(count, starts.back() + n));
+  std::vector<PatchSpan> out;
+  std::size_t next = 0;  // first patch without results yet
+  while (next < lengths.size() && starts[next] < count) {
+    std::size_t first = next;
+    while (first > 0 && starts[next] - starts[first - 1] <= length / 2) --first;
+    if (next == 0) first = 0;
+    std::size_t last = next + 1;
+    while (last < lengths.size() && starts[last + 1] - starts[first] <= length) ++last;
+    PatchSpan span{document, starts[first], starts[next], starts[last],
+                   {lengths.begin() + static_cast<std::ptrdiff_t>(first), lengths.begin() + static_cast<std::ptrdiff_t>(last)}};
+    if (span.end < count) span.lengths.push_back(1);  // the next byte starts a patch
+    span.lengths = with_first_byte_patch(span.lengths);
+    out.push_back(std::move(span));
+    next = last;
+  }
+  return out;
+}
+
+class BltScorer final : public Scorer {
+ public:
+  BltScorer(std::unique_ptr<Blt> blt, const Pass& pass, at::Device device)
+      : blt_(std::move(blt)), pass_(pass), device_(device) {}
+
+  std::vector<Result> score(Documents documents, bool keep_logits) override {
+    const at::NoGradGuard no_grad;
+    std::vector<Result> out(documents.size());
+    std::vector<std::vector<float>> entropies(documents.size());
+    if (blt_->patcher) entropies = model::entropies(*blt_->patcher, documents, pass_, device_);
+    patch::Rules rules = blt_->config.patching;
+    rules.include_next_token = true;
+    std::vector<PatchSpan> spans;
+    for (std::size_t d = 0; d < documents.size(); ++d) {
+      if (documents[d].empty()) continue;
+      out[d].patch_lengths = patch::cut(documents[d], entropies[d], rules);
+      out[d].entropies = std::move(entropies[d]);
+      const auto own = with_first_byte_patch(out[d].patch_lengths);
+      for (auto& span : cut_patches(d, own, static_cast<std::int64_t>(documents[d].size()), blt_->config.encoder.max_positions)) {
+        spans.push_back(std::move(span));
+      }
+    }
+    in_batches(spans, [](const PatchSpan& s) { return s.end - s.begin; },
+               [&](std::size_t first, std::size_t last) { run(documents, std::span(spans).subspan(first, last - first), keep_logits, out); });
+    for (auto& r : out) {
+      if (!r.losses.empty()) r.losses.pop_back();
+    }
+    return out;
+  }
+  std::string kind() const override { return "blt"; }
+  Json facts() const override {
+    const BltConfig& c = blt_->config;
+    const double size = c.patching.patch_size > 1 ? c.patching.patch_size : 4.5;
+    Json facts = {{"kind", kind()}, {"parameters", parameter_count(c)}, {"window", c.semantics.window}};
+    facts["encoder"] = transformer_facts(c.encoder);
+    facts["latent"] = transformer_facts(c.latent);
+    facts["decoder"] = transformer_facts(c.decoder);
+    facts["cross_k"] = c.cross_k;
+    facts["hash"] = {{"group_sizes", c.hash_group_sizes}, {"functions", c.hash_functions}, {"rows", c.hash_rows}};
+    facts["patching"] = rules_to_json(c.patching);
+    if (c.patcher) facts["patcher"] = transformer_facts(c.patcher->transformer);
+    if (c.patcher) facts["patcher_parameters"] = parameter_count(*c.patcher);
+    facts["flops_per_byte"] = flops_per_byte(c, size, static_cast<double>(c.encoder.max_positions));
+    return facts;
+  }
+  std::uint64_t batch_bytes() const override { return batch_positions; }
+
+ private:
+  void run(Documents documents, std::span<const PatchSpan> spans, bool keep_logits, std::vector<Result>& out) {
+    std::vector<Segment> segments;
+    for (const PatchSpan& s : spans) {
+      const auto& ids = documents[s.document];
+      Segment segment;
+      segment.ids = std::span(ids).subspan(static_cast<std::size_t>(s.begin), static_cast<std::size_t>(s.end - s.begin));
+      segment.patch_lengths = s.lengths;
+      if (static_cast<std::size_t>(s.end) < ids.size()) segment.next_id = ids[static_cast<std::size_t>(s.end)];
+      segments.push_back(segment);
+    }
+    const Batch batch = make_batch(segments, blt_->config.semantics, blt_->config.cross_k, device_);
+    const at::Tensor logits = blt_->forward(batch, pass_), losses = losses_of(logits, batch);
+    std::int64_t row = 0;
+    for (const PatchSpan& s : spans) {
+      const std::int64_t from = row + s.wanted - s.begin, to = row + s.end - s.begin;
+      append(out[s.document].losses, losses.slice(0, from, to));
+      if (keep_logits) append(out[s.document].logits, logits.slice(0, from, to));
+      row = to;
+    }
+  }
+
+  std::unique_ptr<Blt> blt_;
+  Pass pass_;
+  at::Device device_;
+};
+
+Pass pass_of(const DeviceOptions& options, at::Device device) {
+  nn::set_threads(static_cast<int>(options.threads));
+  return {nn::compute_type(options.dtype, device)};
+}
+
+}  // namespace
+
+std::vector<std::vector<float>> entropies(ByteLm& lm, Documents documents, const Pass& pass, at::Device device) {
+  std::vector<std::vector<float>> out(documents.size());
+  run_byte_lm(lm, documents, pass, device, [&](const Span& s, std::int64_t row, const Batch&, const at::Tensor& logits) {
+    append(out[s.document], nn::entropy(logits.slice(0, row, row + s.end - s.wanted)));
+  });
+  return out;
+}
+
+std::unique_ptr<Scorer> make_scorer(std::unique_ptr<Blt> blt, const Pass& pass, at::Device device) {
+  return std::make_unique<BltScorer>(std::move(blt), pass, device);
+}
+std::unique_ptr<Scorer> make_scorer(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device) {
+  return std::make_unique<ByteLmScorer>(std::move(lm), pass, device);
+}
+
+std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const DeviceOptions& options) {
+  const at::Device device(options.device);
+  const Pass pass = pass_of(options, device);
+  return std::make_unique<ModelEntropySource>(load_entropy_model(folder, device), pass, device);
+}
+
+std::unique_ptr<Scorer> open_scorer(const std::string& folder, const DeviceOptions& options) {
+  const at::Device device(options.device);
+  const Pass pass = pass_of(options, device);
+  if (model_kind(folder) == Kind::byte_lm) return make_scorer(load_byte_lm(folder, device), pass, device);
+  return make_scorer(load_blt(folder, device), pass, device);
+}
+
+}  // namespace blt::model

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+#include "blt/patch/rules.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "blt/base/error.h"
+
+namespace blt::patch {
+namespace {
+
+using Lengths = std::vector<std::uint32_t>;
+
+// Everything but letters, digits and UTF-8 continuation bytes ends a run: ASCII punctuation, space, control, lead bytes.
+constexpr std::array<bool, 256> make_space_table() {
+  std::array<bool, 256> table{};
+  for (int c = 0; c < 256; ++c) {
+    const bool digit = c >= '0' && c <= '9';
+    const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    const bool continuation = c >= 0x80 && c < 0xC0;
+    table[static_cast<std::size_t>(c)] = !digit && !letter && !continuation;
+  }
+  return table;
+}
+constexpr auto space_table = make_space_table();
+
+// What the rules ask of a row, so that they run on ids and on plain text alike.
+struct TokenRow {
+  std::span<const TokenId> tokens;
+  std::size_t size() const { return tokens.size(); }
+  bool special(std::size_t p) const { return tokens[p] < byte_offset; }
+  bool spacelike(std::size_t p) const {
+    return special(p) || (tokens[p] < vocab_size && space_table[tokens[p] - byte_offset]);
+  }
+  bool newline(std::size_t p) const { return tokens[p] == '\n' + byte_offset; }
+  bool delimiter(std::size_t p) const { return tokens[p] == delimiter_id; }
+};
+
+struct TextRow {  // BOS + text + EOS
+  std::string_view text;
+  std::size_t size() const { return text.size() + 2; }
+  bool special(std::size_t p) const { return p == 0 || p == text.size() + 1; }
+  bool spacelike(std::size_t p) const {
+    return special(p) || space_table[static_cast<unsigned char>(text[p - 1])];
+  }
+  bool newline(std::size_t p) const { return !special(p) && text[p - 1] == '\n'; }
+  bool delimiter(std::size_t) const { return false; }
+};
+
+// Collects starts in order as lengths. Starts at or after the end are none (their patches would be empty).
+class Starts {
+ public:
+  explicit Starts(std::size_t total) : total_(total) {
+    lengths_.reserve(total / 4 + 4);
+    if (total > 1) add(1);  // first_ids = [0, 1]: BOS is a patch of its own, the first byte always starts one
+  }
+  void add(std::size_t start) {
+    if (start >= total_ || start <= last_) return;
+    lengths_.push_back(static_cast<std::uint32_t>(start - last_));
+    last_ = start;
+  }
+  Lengths finish() {
+    if (total_ > 0) lengths_.push_back(static_cast<std::uint32_t>(total_ - last_));
+    return std::move(lengths_);
+  }
+
+ private:
+  std::size_t total_;
+  std::size_t last_ = 0;
+  Lengths lengths_;
+};
+
+// A scalar threshold is compared in the entropies' own type.
+float as_float(double value) { return static_cast<float>(value); }
+
+Lengths cut_entropy(std::span<const float> h, std::size_t total, const Rules& rules) {
+  const float threshold = as_float(rules.threshold);
+  Starts starts(total);
+  for (std::size_t p = 1; p < h.size(); ++p) {
+    if (h[p] > threshold) starts.add(p + 1);
+  }
+  return starts.finish();
+}
+
+template <class Row>
+Lengths cut_monotonic(const Row& row, std::span<const float> h, std::size_t total, const Rules& rules) {
+  const float threshold = as_float(rules.threshold);
+  Starts starts(total);
+  for (std::size_t p = 1; p < h.size(); ++p) {
+    // The first position has no entropy before it that counts: byte 2 always starts a patch.
+    const bool rises = p == 1 || (rules.newline_reset && row.newline(p)) || h[p] - h[p - 1] > threshold;
+    if (rises) starts.add(p + 1);
+  }
+  return starts.finish();
+}
+
+template <class Row>
+Lengths cut_combined(const Row& row, std::span<const float> h, std::size_t total, const Rules& rules) {
+  const float threshold = as_float(rules.threshold), add = as_float(rules.threshold_add);
+  Starts starts(total);
+  for (std::size_t p = 1; p < h.size(); ++p) {
+    // Byte 2 always starts a patch. "Not after another start" is judged by the mask before it is filled, which holds
+    // that one start alone: so it forbids byte 3 and nothing else.
+    if (p == 2) continue;
+    const bool rises = (rules.newline_reset && row.newline(p)) || h[p] - h[p - 1] > add;
+    if (p == 1 || (rises && h[p] > threshold)) starts.add(p + 1);
+  }
+  return starts.finish();
+}
+
+Lengths cut_topk(std::span<const float> h, std::size_t total, const Rules& rules) {
+  Starts starts(total);
+  const auto size = static_cast<std::int64_t>(rules.patch_size);
+  const auto row = static_cast<std::int64_t>(h.size());
+  const auto wanted = std::clamp<std::int64_t>(row / size - 2, 0, std::max<std::int64_t>(row - 1, 0));
+  std::vector<std::size_t> order(static_cast<std::size_t>(std::max<std::int64_t>(row - 1, 0)));
+  std::iota(order.begin(), order.end(), std::size_t{1});
+  const auto before = [&](std::size_t a, std::size_t b) { return h[a] != h[b] ? h[a] > h[b] : a < b; };
+  if (wanted > 0) std::nth_element(order.begin(), order.begin() + (wanted - 1), order.end(), before);
+  order.resize(static_cast<std::size_t>(wanted));
+  std::sort(order.begin(), order.end());
+  for (const std::size_t p : order) starts.add(p + 1);
+  return starts.finish();
+}
+
+Lengths cut_strided(std::size_t total, const Rules& rules) {
+  const auto size = static_cast<std::size_t>(std::min<double>(rules.patch_size, 4e9));
+  Lengths lengths(total / size, static_cast<std::uint32_t>(size));
+  if (total % size) lengths.push_back(static_cast<std::uint32_t>(total % size));
+  return lengths;
+}
+
+template <class Row>
+Lengths cut_space(const Row& row, std::size_t total) {
+  Starts starts(total);
+  const std::size_t size = row.size();
+  bool before = size > 0 && row.spacelike(0);
+  for (std::size_t p = 1; p < size; ++p) {
+    const bool spacelike = row.spacelike(p);
+    if (spacelike && (!before || row.special(p))) starts.add(p + 1);
+    before = spacelike;
+  }
+  return starts.finish();
+}
+
+template <class Row>
+Lengths cut_delimiter(const Row& row, std::size_t total) {
+  Starts starts(total);
+  // The last token is not looked at.
+  for (std::size_t p = 1; p + 1 < row.size(); ++p) {
+    if (row.delimiter(p)) starts.add(p + 1);
+  }
+  return starts.finish();
+}
+
+void check_entropies(std::span<const float> entropies, std::size_t tokens) {
+  if (entropies.size() != tokens) {
+    throw input_error(cat(entropies.size(), " entropies for ", tokens, " tokens"),
+                      "one a token, BOS (and EOS where it is there) included");
+  }
+  for (std::size_t p = 0; p < entropies.size(); ++p) {
+    if (std::isnan(entropies[p])) throw input_error(cat("entropy ", p, " is not a number"));
+  }
+}
+
+template <class Row>
+Lengths cut_row(const Row& row, std::span<const float> entropies, const Rules& rules) {
+  check_rules(rules);
+  const std::size_t total = row.size() + (rules.include_next_token ? 1 : 0);
+  if (total > std::numeric_limits<std::uint32_t>::max()) throw input_error("a row of more than 4 GiB");
+  if (needs_entropies(rules.scheme)) check_entropies(entropies, row.size());
+  Lengths lengths;
+  switch (rules.scheme) {
+    case Scheme::entropy: lengths = cut_entropy(entropies, total, rules); break;
+    case Scheme::monotonic: lengths = cut_monotonic(row, entropies, total, rules); break;
+    case Scheme::combined: lengths = cut_combined(row, entropies, total, rules); break;
+    case Scheme::topk: lengths = cut_topk(entropies, total, rules); break;
+    case Scheme::strided: lengths = cut_strided(total, rules); break;
+    case Scheme::space: lengths = cut_space(row, total); break;
+    case Scheme::byte: lengths.assign(total, 1); break;
+    case Scheme::delimiter: lengths = cut_delimiter(row, total); break;
+  }
+  return rules.max_patch_length ? split_long(lengths, *rules.max_patch_length) : lengths;
+}
+
+}  // namespace
+
+Scheme parse_scheme(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(scheme_names); ++i) {
+    if (scheme_names[i] == name) return static_cast<Scheme>(i);
+  }
+  std::string names;
+  for (const auto known : scheme_names) names += cat(names.empty() ? "" : ", ", known);
+  throw usage_error(cat("unknown scheme '", name, "'"), "one of " + names);
+}
+
+std::string_view scheme_name(Scheme scheme) { return scheme_names[static_cast<std::size_t>(scheme)]; }
+
+bool needs_entropies(Scheme scheme) { return has_threshold(scheme) || scheme == Scheme::topk; }
+
+bool has_threshold(Scheme scheme) {
+  return scheme == Scheme::entropy || scheme == Scheme::monotonic || scheme == Scheme::combined;
+}
+
+void check_rules(const Rules& rules) {
+  if (rules.max_patch_length && *rules.max_patch_length < 1) {
+    throw usage_error(cat("maximum patch length ", *rules.max_patch_length, " is below 1"));
+  }
+  const bool sized = rules.scheme == Scheme::topk || rules.scheme == Scheme::strided;
+  if (sized && !(rules.patch_size >= 1 && rules.patch_size < 4e9 && rules.patch_size == std::floor(rules.patch_size))) {
+    throw usage_error(cat("patch size ", rules.patch_size, " of scheme ", scheme_name(rules.scheme),
+                          " is not a whole number of at least 1"));
+  }
+  if (std::isnan(rules.threshold) || std::isnan(rules.threshold_add)) throw usage_error("a threshold is not a number");
+}
+
+std::vector<std::uint32_t> cut(std::span<const TokenId> tokens, std::span<const float> entropies, const Rules& rules) {
+  return cut_row(TokenRow{tokens}, entropies, rules);
+}
+
+std::vector<std::uint32_t> cut_document(std::string_view text, std::span<const float> entropies, const Rules& rules) {
+  if (rules.include_next_token) throw internal_error("a document ends with EOS: there is no next token");
+  return training_form(cut_row(TextRow{text}, entropies, rules));
+}
+
+std::vector<std::uint32_t> split_long(std::span<const std::uint32_t> lengths, std::int64_t max_length) {
+  if (max_length < 1) throw usage_error(cat("maximum patch length ", max_length, " is below 1"));
+  const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(max_length, std::numeric_limits<std::uint32_t>::max()));
+  Lengths out;
+  out.reserve(lengths.size());
+  for (std::uint32_t length : lengths) {
+    for (; length > most; length -= most) out.push_back(most);
+    out.push_back(length);
+  }
+  return out;
+}
+
+std::vector<std::uint32_t> training_form(std::vector<std::uint32_t> lengths) {
+  if (!lengths.empty() && lengths.front() > 1) {
+    --lengths.front();
+    lengths.insert(lengths.begin(), 1);
+  }
+  return lengths;
+}
+
+std::vector<TokenId> encode(std::string_view bytes, bool bos, bool eos) {
+  std::vector<TokenId> ids;
+  ids.reserve(bytes.size() + 2);
+  if (bos) ids.push_back(bos_id);
+  for (const char c : bytes) ids.push_back(static_cast<TokenId>(static_cast<unsigned char>(c) + byte_offset));
+  if (eos) ids.push_back(eos_id);
+  return ids;
+}
+
+}  // namespace blt::patch

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "block.h"
+
+#include <array>
+#include <numeric>
+
+#include "blt/base/error.h"
+#include "blt/base/files.h"
+#include "half.h"
+#include "layout.h"
+
+namespace blt::shard {
+namespace {
+
+constexpr std::uint64_t varint_bytes = 5;    // at most, of 32 bits
+constexpr std::uint64_t special_tokens = 2;  // BOS and EOS have positions too
+
+}  // namespace
+
+void BlockBuilder::add(const Record& record) {
+  const auto add_text = [](std::string& column, const std::string& text) {
+    put_varint(column, text.size());
+    column += text;
+  };
+  add_text(ids_, record.id);
+  add_text(groups_, record.group);
+  put_varint(sizes_, record.text.size());
+  text_ += record.text;
+  put_varint(patch_counts_, record.patch_lengths.size());
+  for (const std::uint32_t length : record.patch_lengths) put_varint(patch_lengths_, length);
+  if (entropies_) {
+    for (const float value : record.entropies) put(entropy_values_, half_from_float(value));
+  }
+  ++documents_;
+  patches_ += record.patch_lengths.size();
+}
+
+std::uint64_t BlockBuilder::payload_bytes() const {
+  return block_header_bytes + ids_.size() + groups_.size() + sizes_.size() + text_.size() +
+         patch_counts_.size() + patch_lengths_.size() + entropy_values_.size();
+}
+
+std::uint64_t BlockBuilder::bound(const Record& record, bool entropies) {
+  std::uint64_t lengths = 0;
+  for (const std::uint32_t length : record.patch_lengths)
+    lengths += length < 0x80 ? 1 : varint_bytes;
+  return block_header_bytes + 4 * varint_bytes + record.id.size() + record.group.size() +
+         record.text.size() + lengths + (entropies ? 2 * record.entropies.size() : 0);
+}
+
+std::string BlockBuilder::take() {
+  std::string out;
+  out.reserve(payload_bytes());
+  out += block_magic;
+  put(out, format_version);
+  put(out, entropies_ ? flag_entropies : std::uint16_t{0});
+  put(out, documents_);
+  const std::array<std::string*, 7> columns{
+      &ids_, &groups_, &sizes_, &text_, &patch_counts_, &patch_lengths_, &entropy_values_};
+  for (const std::string* column : columns) put(out, static_cast<std::uint32_t>(column->size()));
+  for (std::string* column : columns) {
+    out += *column;
+    column->clear();
+  }
+  documents_ = 0;
+  patches_ = 0;
+  return out;
+}
+
+std::uint64_t Block::text_bytes() const {
+  return std::accumulate(documents.begin(), documents.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const Document& d) { return sum + d.text.size(); });
+}
+
+void Block::copy(std::size_t index, Record& record) const {
+  const Document& document = documents[index];
+  record.id.assign(document.id);
+  record.group.assign(document.group);
+  record.text.assign(document.text);
+  const auto first = patch_lengths.begin() + static_cast<std::ptrdiff_t>(document.first_patch);
+  record.patch_lengths.assign(first, first + static_cast<std::ptrdiff_t>(document.patches));
+  record.entropies.clear();
+  if (!has_entropies) return;
+  record.entropies.resize(document.text.size() + special_tokens);
+  const std::string_view halves =
+      entropies.substr(2 * document.first_position, 2 * record.entropies.size());
+  for (std::size_t i = 0; i < record.entropies.size(); ++i) {
+    const auto low = static_cast<unsigned char>(halves[2 * i]);
+    const auto high = static_cast<unsigned char>(halves[2 * i + 1]);
+    record.entropies[i] = float_from_half(static_cast<std::uint16_t>(low | high << 8));
+  }
+}
+
+std::string Block::tiling_problem(std::size_t index) const {
+  const Document& document = documents[index];
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < document.patches; ++i) {
+    const std::uint32_t length = patch_lengths[document.first_patch + i];
+    if (length == 0) return cat("patch ", i, " has length 0");
+    sum += length;
+  }
+  const std::uint64_t expected = document.text.size() + special_tokens;
+  return sum == expected ? std::string()
+                         : cat("patch lengths sum to ", sum, ", expected ", expected);
+}
+
+namespace {
+
+struct Columns {
+  FieldReader ids, groups, sizes, text, patch_counts, patch_lengths, entropies;
+
+  void require_used() const {
+    for (const FieldReader* column :
+         {&ids, &groups, &sizes, &text, &patch_counts, &patch_lengths}) {
+      if (column->left() != 0) throw input_error("a column is longer than its documents");
+    }
+  }
+};
+
+void parse_documents(Columns& columns, std::uint32_t count, Block& block) {
+  // Each document takes at least a byte of a column, so a false count cannot ask for much memory.
+  if (count == 0 || count > columns.ids.left())
+    throw input_error("an impossible number of documents");
+  block.documents.assign(count, {});
+  std::size_t patches = 0, positions = 0;
+  for (auto& document : block.documents) {
+    document.id = columns.ids.take_text(columns.ids.get_varint());
+    document.group = columns.groups.take_text(columns.groups.get_varint());
+    document.text = columns.text.take_text(columns.sizes.get_varint());
+    document.first_patch = patches;
+    document.patches = columns.patch_counts.get_varint();
+    document.first_position = positions;
+    patches += document.patches;
+    positions += document.text.size() + special_tokens;
+    if (patches > columns.patch_lengths.left())
+      throw input_error("an impossible number of patches");
+  }
+  if (columns.entropies.left() != (block.has_entropies ? 2 * positions : 0)) {
+    throw input_error("the number of entropies is not the number of positions");
+  }
+  block.patch_lengths.resize(patches);
+  for (auto& length : block.patch_lengths) length = columns.patch_lengths.get_varint();
+  columns.require_used();
+}
+
+}  // namespace
+
+void parse_block(Block& block) {
+  FieldReader fields(as_bytes(block.content));
+  if (fields.take_text(block_magic.size()) != block_magic)
+    throw input_error("not a block of documents");
+  const auto version = fields.get<std::uint16_t>();
+  if (version != format_version) throw input_error(cat("block version ", version, " is not known"));
+  const auto flags = fields.get<std::uint16_t>();
+  if ((flags & ~flag_entropies) != 0) throw input_error(cat("unknown block flags ", flags));
+  block.has_entropies = (flags & flag_entropies) != 0;
+  const auto count = fields.get<std::uint32_t>();
+  std::array<std::uint32_t, 7> sizes{};
+  for (auto& size : sizes) size = fields.get<std::uint32_t>();
+  std::size_t next = 0;
+  const auto column = [&] { return FieldReader(fields.take(sizes[next++])); };
+  // Braces evaluate in order.
+  Columns columns{column(), column(), column(), column(), column(), column(), column()};
+  if (fields.left() != 0) throw input_error("a block is longer than its columns");
+  block.entropies = {reinterpret_cast<const char*>(columns.entropies.rest().data()),
+                     columns.entropies.left()};
+  parse_documents(columns, count, block);
+}
+
+}  // namespace blt::shard

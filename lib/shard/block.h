@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// A block: whole documents, column by column; the content of one zstd frame (docs/format.md).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "blt/shard/shard.h"
+
+namespace blt::shard {
+
+// Gathers documents until the writer takes their block.
+class BlockBuilder {
+ public:
+  explicit BlockBuilder(bool entropies) : entropies_(entropies) {}
+
+  void add(const Record& record);
+  // The block's content; the builder is empty again.
+  std::string take();
+
+  std::uint32_t documents() const { return documents_; }
+  std::uint64_t text_bytes() const { return text_.size(); }
+  std::uint64_t patches() const { return patches_; }
+  std::uint64_t name_bytes() const { return ids_.size() + groups_.size(); }
+  std::uint64_t payload_bytes() const;
+  // At most so many bytes would be added by this record.
+  static std::uint64_t bound(const Record& record, bool entropies);
+
+ private:
+  bool entropies_;
+  std::uint32_t documents_ = 0;
+  std::uint64_t patches_ = 0;
+  std::string ids_, groups_, sizes_, text_, patch_counts_, patch_lengths_, entropy_values_;
+};
+
+// A decoded block. Views point into `content`.
+struct Block {
+  struct Document {
+    std::string_view id, group, text;
+    std::size_t first_patch = 0, patches = 0;  // in patch_lengths
+    std::size_t first_position = 0;            // in entropies
+  };
+
+  std::string content;
+  bool has_entropies = false;
+  std::vector<Document> documents;
+  std::vector<std::uint32_t> patch_lengths;
+  std::string_view entropies;  // float16
+
+  std::uint64_t text_bytes() const;
+  void copy(std::size_t document, Record& record) const;
+  // Why document n's patches do not tile it: "lengths sum to 7, expected 9"; empty when they do.
+  std::string tiling_problem(std::size_t document) const;
+};
+
+// Checks every size and count against what is there, but not the tiling. Errors: input.
+void parse_block(Block& block);
+
+}  // namespace blt::shard

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "trainee.h"
+
+#include "blt/base/error.h"
+#include "blt/model/checkpoint.h"
+#include "blt/shard/shard.h"
+
+namespace blt::train {
+namespace {
+
+at::TensorOptions float_on(at::Device device) { return at::TensorOptions().dtype(at::kFloat).device(device); }
+
+class ByteLmTrainee final : public Trainee {
+ public:
+  ByteLmTrainee(const TrainConfig& c, at::Device device) : config_(c), device_(device) {
+    model::ByteLmConfig shape = model::byte_lm_preset(c.preset);
+    if (c.window) shape.semantics.window = *c.window;
+    if (c.sequence_length > 0) shape.transformer.max_positions = c.sequence_length;
+    model::check(shape);
+    lm_.create(shape, float_on(device));
+    model::initialise(lm_, static_cast<std::uint64_t>(c.seed));
+  }
+
+  std::string name() const override { return "byte LM " + config_.preset; }
+  std::int64_t parameters() const override { return model::parameter_count(lm_.config); }
+  std::int64_t trained_length() const override { return lm_.config.transformer.max_positions; }
+  const model::Semantics& semantics() const override { return lm_.config.semantics; }
+  std::int64_t cross_k() const override { return 0; }
+  OpenStream documents() const override { return corpus_stream(config_); }
+  void add_parameters(Optimizer& optimizer) override {
+    lm_.visit("", [&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter); });
+  }
+  at::Tensor forward(const model::Batch& batch, const model::Pass& pass) override { return lm_.forward(batch, pass); }
+  void save(const std::string& folder) override { model::save(lm_, folder); }
+  void load(const std::string& folder) override {
+    copy_into(*model::load_byte_lm(folder, device_));
+  }
+
+ private:
+  void copy_into(model::ByteLm& source) {
+    std::vector<at::Tensor> values;
+    source.visit("", [&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); });
+    std::size_t i = 0;
+    lm_.visit("", [&](const std::string&, at::Tensor& parameter) { parameter.detach().copy_(values.at(i++)); });
+  }
+
+  TrainConfig config_;
+  at::Device device_;
+  model::ByteLm lm_;
+};
+
+// The manifest's rules and entropy model, so that the checkpoint can patch text by itself.
+void adopt_patching(const TrainConfig& c, at::Device device, model::BltConfig& shape, std::unique_ptr<model::ByteLm>& patcher) {
+  const shard::Manifest manifest = shard::read_manifest(c.data.at(0));
+  shape.patching = model::rules_from_json(manifest.patching);
+  if (!patch::needs_entropies(shape.patching.scheme)) return;
+  std::string folder = c.entropy_model;
+  if (folder.empty() && manifest.entropy_model.is_object()) folder = manifest.entropy_model.value("path", "");
+  if (folder.empty()) {
+    throw usage_error(cat(c.data[0], ": the shards name no entropy model"), "give it by --entropy-model DIR");
+  }
+  patcher = with_context("--entropy-model", [&] { return model::load_entropy_model(folder, device); });
+  const std::string digest = manifest.entropy_model.is_object() ? manifest.entropy_model.value("digest", "") : "";
+  if (!digest.empty() && digest != model::weights_digest(*patcher)) {
+    throw input_error(cat(folder, ": not the entropy model that cut these shards (its digest differs)"));
+  }
+  shape.patcher = patcher->config;
+}
+
+class BltTrainee final : public Trainee {
+ public:
+  BltTrainee(const TrainConfig& c, at::Device device) : config_(c), device_(device) {
+    model::BltConfig shape = model::blt_preset(c.preset);
+    if (c.window) shape.semantics.window = *c.window;
+    if (c.hash_rows) shape.hash_rows = *c.hash_rows;
+    if (c.sequence_length > 0) shape.encoder.max_positions = shape.decoder.max_positions = c.sequence_length;
+    std::unique_ptr<model::ByteLm> patcher;
+    adopt_patching(c, device, shape, patcher);
+    model::check(shape);
+    blt_.create(shape, float_on(device));
+    model::initialise(blt_, static_cast<std::uint64_t>(c.seed));
+    // Rows that no training text touches should say nothing.
+    if (blt_.hash.tables() > 0) blt_.hash.weight.zero_();
+    if (patcher) blt_.patcher = std::move(patcher);
+  }
+
+  std::string name() const override { return "BLT " + config_.preset; }
+  std::int64_t parameters() const override { return model::parameter_count(blt_.config); }
+  std::int64_t trained_length() const override { return blt_.config.encoder.max_positions; }
+  const model::Semantics& semantics() const override { return blt_.config.semantics; }
+  std::int64_t cross_k() const override { return blt_.config.cross_k; }
+  OpenStream documents() const override { return shard_stream(config_); }
+  void add_parameters(Optimizer& optimizer) override {
+    blt_.visit([&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter); }, false, false);
+    if (blt_.hash.tables() > 0) optimizer.add_hash_tables("model.encoder_hash_tok_embedding.weight", blt_.hash);
+  }
+  at::Tensor forward(const model::Batch& batch, const model::Pass& pass) override { return blt_.forward(batch, pass); }
+  void save(const std::string& folder) override { model::save(blt_, folder); }
+  void load(const std::string& folder) override {
+    const auto source = model::load_blt(folder, device_);
+    std::vector<at::Tensor> values;
+    source->visit([&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); }, true, true);
+    std::size_t i = 0;
+    blt_.visit([&](const std::string&, at::Tensor& parameter) { parameter.detach().copy_(values.at(i++)); }, true, true);
+  }
+
+ private:
+  TrainConfig config_;
+  at::Device device_;
+  model::Blt blt_;
+};
+
+}  // namespace
+
+std::unique_ptr<Trainee> make_trainee(const TrainConfig& config, at::Device device) {
+  if (config.kind == "entropy") return std::make_unique<ByteLmTrainee>(config, device);
+  return std::make_unique<BltTrainee>(config, device);
+}
+
+}  // namespace blt::train

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+# Each target is built twice at most: as a replay of its seeds and fixed mutations, which is a ctest entry everywhere,
+# and with -DBLT_FUZZ=ON (preset fuzz, clang) as build/fuzz/fuzz/fuzz_NAME for libFuzzer.
+function(blt_fuzz name)
+  cmake_parse_arguments(arg "" "" "LIBS" ${ARGN})
+  add_executable(replay_${name} fuzz/fuzz_${name}.cpp fuzz/replay_main.cpp)
+  target_link_libraries(replay_${name} PRIVATE blt_core_shared ${arg_LIBS} blt_warnings blt_sanitizers)
+  set_target_properties(replay_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME fuzz/${name} COMMAND replay_${name})
+  set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  if(BLT_FUZZ)
+    add_executable(fuzz_${name} fuzz/fuzz_${name}.cpp)
+    target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(fuzz_${name} PRIVATE blt_core_shared ${arg_LIBS} blt_warnings blt_sanitizers)
+    set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+  endif()
+endfunction()
+
+if(BLT_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  message(FATAL_ERROR "BLT_FUZZ needs clang: use the preset fuzz")
+endif()
+if(BLT_FUZZ)
+  # The library's own code is what the fuzzer should see into.
+  foreach(module base config text io shard patch stats)
+    if(TARGET blt_${module})
+      target_compile_options(blt_${module} PRIVATE -fsanitize=fuzzer-no-link)
+    endif()
+  endforeach()
+  target_link_options(blt_core_shared PRIVATE -fsanitize=fuzzer-no-link)
+endif()
+
+blt_fuzz(documents LIBS ZLIB::ZLIB PkgConfig::zstd)
+blt_fuzz(rules)
+blt_fuzz(safetensors)
+blt_fuzz(shard)
+blt_fuzz(tokenizer)

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# -h fits a screen.
+blt-patch -h

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+blt-patch --version
+blt-patch -V

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: MIT
+// Every function of a kernel table on random inputs, for comparing one table with another: the emulated CUDA kernels, or
+// the CUDA plugin on a GPU, with the CPU's. Output buffers start with a marker and have a margin, so that numbers left
+// out or written past the end differ too.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "blt/kernels/kernels.h"
+
+namespace kernel_cases {
+
+using namespace blt::kernels;
+using Floats = std::vector<float>;
+using Ints = std::vector<std::int32_t>;
+
+// Where a table's pointers point.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  virtual void* upload(const void* data, std::size_t bytes) = 0;
+  virtual void download(const void* from, void* to, std::size_t bytes) = 0;
+};
+
+class HostMemory : public Memory {
+ public:
+  void* upload(const void* data, std::size_t bytes) override {
+    blocks_.push_back(std::make_unique<unsigned char[]>(bytes ? bytes : 1));
+    if (bytes) std::memcpy(blocks_.back().get(), data, bytes);
+    return blocks_.back().get();
+  }
+  void download(const void* from, void* to, std::size_t bytes) override {
+    if (bytes) std::memcpy(to, from, bytes);
+  }
+
+ private:
+  std::vector<std::unique_ptr<unsigned char[]>> blocks_;
+};
+
+inline std::uint16_t to_bf16(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+inline float from_bf16(std::uint16_t half) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(half) << 16;
+  float x;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
+inline constexpr float marker = 7.5f;
+inline constexpr std::size_t margin = 16;
+
+struct Result {
+  std::string name;
+  Floats values;
+};
+
+// One run of a case on one table.
+class Run {
+ public:
+  Run(const Table& table, Memory& memory, std::uint32_t seed) : table_(table), memory_(memory), random_(seed) {}
+
+  const Table& table() const { return table_; }
+  std::vector<Result> results() const {
+    std::vector<Result> all;
+    for (const auto& output : outputs_) all.push_back({output.name, read(output)});
+    return all;
+  }
+
+  Floats normal(std::int64_t count, float deviation = 1) {
+    std::normal_distribution<float> draw(0, deviation);
+    Floats out(static_cast<std::size_t>(count));
+    for (float& x : out) x = draw(random_);
+    return out;
+  }
+  Ints whole(std::int64_t count, std::int32_t low, std::int32_t high) {  // low <= x < high
+    std::uniform_int_distribution<std::int32_t> draw(low, high - 1);
+    Ints out(static_cast<std::size_t>(count));
+    for (auto& x : out) x = draw(random_);
+    return out;
+  }
+
+  template <class T>
+  const T* input(const std::vector<T>& values) {
+    return static_cast<const T*>(memory_.upload(values.data(), values.size() * sizeof(T)));
+  }
+  const void* input(const Floats& values, Element type) { return upload(values, type); }
+  const float* random(std::int64_t count) { return input(normal(count)); }
+  const void* random(std::int64_t count, Element type, float deviation = 1) {
+    return input(normal(count, deviation), type);
+  }
+
+  // Results, in the order of these calls; with values: changed in place.
+  void* output(const std::string& name, std::int64_t count, Element type) {
+    return output(name, Floats(static_cast<std::size_t>(count), marker), type);
+  }
+  float* output(const std::string& name, std::int64_t count) {
+    return static_cast<float*>(output(name, count, Element::f32));
+  }
+  void* output(const std::string& name, Floats values, Element type) {
+    values.resize(values.size() + margin, marker);
+    outputs_.push_back({name, upload(values, type), values.size(), type, false});
+    return outputs_.back().data;
+  }
+  std::int32_t* whole_output(const std::string& name, std::int64_t count) {
+    const Ints values(static_cast<std::size_t>(count) + margin, 75);
+    outputs_.push_back({name, memory_.upload(values.data(), values.size() * 4), values.size(), Element::f32, true});
+    return static_cast<std::int32_t*>(outputs_.back().data);
+  }
+
+ private:
+  struct Output {
+    std::string name;
+    void* data;
+    std::size_t count;
+    Element type;
+    bool whole;
+  };
+
+  void* upload(const Floats& values, Element type) {
+    if (type == Element::f32) return memory_.upload(values.data(), values.size() * 4);
+    std::vector<std::uint16_t> half(values.size());
+    std::transform(values.begin(), values.end(), half.begin(), to_bf16);
+    return memory_.upload(half.data(), half.size() * 2);
+  }
+  Floats read(const Output& output) const {
+    Floats out(output.count);
+    if (output.whole) {
+      Ints values(output.count);
+      memory_.download(output.data, values.data(), values.size() * 4);
+      std::copy(values.begin(), values.end(), out.begin());
+    } else if (output.type == Element::f32) {
+      memory_.download(output.data, out.data(), out.size() * 4);
+    } else {
+      std::vector<std::uint16_t> half(output.count);
+      memory_.download(output.data, half.data(), half.size() * 2);
+      std::transform(half.begin(), half.end(), out.begin(), from_bf16);
+    }
+    return out;
+  }
+
+  const Table& table_;
+  Memory& memory_;
+  std::mt19937 random_;
+  std::vector<Output> outputs_;
+};
+
+struct Case {
+  std::string name;
+  double bound;  // of |a - b| / (|b| + root mean square of b)
+  std::function<void(Run&)> body;
+};
+
+// Key ranges for attention, with tasks as nn::make_ranges splits them.
+struct KeyRanges {
+  std::string name;
+  std::int64_t keys = 0;
+  Ints first, last, tasks;
+
+  void add(std::int32_t from, std::int32_t to) {
+    first.push_back(from);
+    last.push_back(to);
+    keys = std::max<std::int64_t>(keys, to);
+  }
+  KeyRanges& split(std::int32_t least) {
+    tasks = {0};
+    std::int32_t seen = 0;
+    for (std::int32_t i = 0; i < static_cast<std::int32_t>(first.size()); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (i > tasks.back() && first[at] >= seen && i - tasks.back() >= least) tasks.push_back(i);
+      seen = std::max(seen, last[at]);
+    }
+    tasks.push_back(static_cast<std::int32_t>(first.size()));
+    return *this;
+  }
+};
+
+inline std::vector<KeyRanges> key_ranges() {
+  std::vector<KeyRanges> all;
+  KeyRanges causal{"window of 150 in three documents", 0, {}, {}, {}};
+  for (std::int32_t i = 0; i < 333; ++i) {
+    const std::int32_t document = i < 200 ? 0 : i < 207 ? 200 : 207;
+    causal.add(std::max(document, i - 149), i + 1);
+  }
+  all.push_back(causal.split(1));
+
+  KeyRanges pool{"two queries a patch, some patches empty", 0, {}, {}, {}}, spread{"bytes of patches", 0, {}, {}, {}};
+  std::int32_t bytes = 0;
+  for (std::int32_t patch = 0; patch < 60; ++patch) {
+    const std::int32_t length = patch % 7;
+    for (int k = 0; k < 2; ++k) pool.add(bytes, bytes + length);
+    for (std::int32_t i = 0; i < length; ++i) spread.add(2 * patch, 2 * patch + 2);
+    bytes += length;
+  }
+  for (const std::int32_t least : {1, 16, 1000}) {
+    all.push_back(pool.split(least));
+    all.push_back(spread.split(least));
+  }
+
+  KeyRanges wide{"more keys than a tile, gaps that nobody sees", 0, {}, {}, {}};
+  for (int i = 0; i < 5; ++i) wide.add(i < 2 ? 3 : 109, i < 2 ? 103 : 270);
+  wide.keys = 300;
+  all.push_back(wide.split(1));
+
+  KeyRanges turned{"tasks in falling order of their keys", 0, {}, {}, {}};
+  for (std::int32_t i = 0; i < 70; ++i) turned.add(100 + i / 2, 101 + i);
+  for (std::int32_t i = 0; i < 81; ++i) turned.add(i, i + 5);
+  turned.tasks = {0, 70, 151};
+  all.push_back(turned);
+
+  KeyRanges blind{"no query sees a key", 9, {4, 4, 4}, {4, 4, 4}, {0, 3}};
+  all.push_back(blind);
+  KeyRanges nobody{"no query", 9, {}, {}, {0, 0}};
+  all.push_back(nobody);
+  return all;
+}
+
+struct Heads {
+  std::int64_t heads, kv_heads, dim;
+};
+
+inline void attention_case(Run& run, const KeyRanges& ranges, const Heads& h, Element type, float deviation,
+                           float unseen) {
+  const auto queries = static_cast<std::int64_t>(ranges.first.size()), keys = ranges.keys;
+  const std::int64_t q = queries * h.heads * h.dim, k = keys * h.kv_heads * h.dim;
+  Attention p{};
+  p.q = run.random(q, type, deviation);
+  p.k = run.random(k, type, deviation);
+  p.v = run.random(k, type);
+  p.out = run.output("out", q, type);
+  p.log_sum = run.output("log_sum", queries * h.heads);
+  p.first = run.input(ranges.first);
+  p.last = run.input(ranges.last);
+  p.tasks = run.input(ranges.tasks);
+  p.task_count = static_cast<std::int64_t>(ranges.tasks.size()) - 1;
+  p.queries = queries;
+  p.keys = keys;
+  p.heads = h.heads;
+  p.kv_heads = h.kv_heads;
+  p.head_dim = h.dim;
+  p.scale = 1.0f / std::sqrt(static_cast<float>(h.dim));
+  p.type = type;
+  run.table().attention(p);
+  const void* dout = run.random(q, type);
+  void* dq = run.output("dq", q, type);
+  void* dk = run.output("dk", Floats(static_cast<std::size_t>(k), unseen), type);
+  void* dv = run.output("dv", Floats(static_cast<std::size_t>(k), unseen), type);
+  run.table().attention_backward({p, dout, dq, dk, dv});
+}
+
+inline std::string label(const std::string& name, Element type) {
+  return name + (type == Element::f32 ? ", float32" : ", bfloat16");
+}
+
+inline void add_norm_cases(std::vector<Case>& all, Element type, double bound) {
+  for (const auto& [rows, dim] : {std::pair<std::int64_t, std::int64_t>{600, 192}, {257, 50}, {1, 1}, {0, 8}}) {
+    all.push_back({label("rms_norm and its backward, " + std::to_string(rows) + " x " + std::to_string(dim), type), bound,
+                   [=, rows = rows, dim = dim](Run& run) {
+                     const float *x = run.random(rows * dim), *w = run.random(dim);
+                     float* inverse = run.output("inverse_rms", rows);
+                     run.table().rms_norm({x, w, run.output("y", rows * dim, type), inverse, rows, dim, 1e-5f, type});
+                     const void* dy = run.random(rows * dim, type);
+                     float *dx = run.output("dx", rows * dim), *dw = run.output("dw", norm_parts(rows) * dim);
+                     run.table().rms_norm_backward({x, w, dy, inverse, dx, dw, rows, dim, type});
+                   }});
+  }
+}
+
+inline void add_elementwise_cases(std::vector<Case>& all, Element type, double bound) {
+  for (const bool inverse : {false, true}) {
+    all.push_back({label(inverse ? "rotary, inverse" : "rotary", type), bound, [=](Run& run) {
+                     const std::int64_t rows = 41, heads = 3, dim = 14;
+                     Floats table(300 * dim);
+                     for (std::size_t i = 0; i < table.size(); ++i) table[i] = std::cos(static_cast<float>(i) * 0.37f);
+                     void* x = run.output("x", run.normal(rows * heads * dim), type);
+                     run.table().rotary({x, run.input(table), run.input(run.whole(rows, 0, 300)), rows, heads, dim,
+                                         inverse, type});
+                   }});
+  }
+  for (const std::int64_t count : {0, 1, 1881}) {
+    all.push_back({label("swiglu and its backward, " + std::to_string(count), type), bound, [=](Run& run) {
+                     const void *gate = run.random(count, type, 4), *up = run.random(count, type);
+                     run.table().swiglu({gate, up, run.output("h", count, type), count, type});
+                     const void* dh = run.random(count, type);
+                     void *dgate = run.output("dgate", count, type), *dup = run.output("dup", count, type);
+                     run.table().swiglu_backward({gate, up, dh, dgate, dup, count, type});
+                   }});
+  }
+}
+
+inline void add_loss_cases(std::vector<Case>& all, Element type, double bound) {
+  for (const auto& [rows, classes] : {std::pair<std::int64_t, std::int64_t>{50, 260}, {19, 7}, {0, 5}, {3, 1}}) {
+    const std::string size = std::to_string(rows) + " x " + std::to_string(classes);
+    for (const bool gradient : {true, false}) {
+      all.push_back({label((gradient ? "cross_entropy with gradient, " : "cross_entropy, ") + size, type), bound,
+                     [=, rows = rows, classes = classes](Run& run) {
+                       const void* logits = run.random(rows * classes, type, 3);
+                       const auto* target = run.input(run.whole(rows, -1, static_cast<std::int32_t>(classes)));
+                       float* loss = run.output("loss", rows);
+                       void* dlogits = gradient ? run.output("dlogits", rows * classes, type) : nullptr;
+                       run.table().cross_entropy({logits, target, loss, dlogits, rows, classes, 0.25f, type});
+                     }});
+    }
+    all.push_back({label("entropy, " + size, type), bound, [=, rows = rows, classes = classes](Run& run) {
+                     run.table().entropy({run.random(rows * classes, type, 3), run.output("entropy", rows), rows,
+                                          classes, type});
+                   }});
+  }
+}
+
+inline void add_segment_cases(std::vector<Case>& all) {
+  all.push_back({"segment_max and its backward, with ties and empty segments", 1e-6, [](Run& run) {
+                   const std::int64_t dim = 37;
+                   const Ints starts = {0, 1, 1, 6, 10, 10, 10, 31, 31};
+                   const auto segments = static_cast<std::int64_t>(starts.size()) - 1, rows = std::int64_t{31};
+                   Floats x = run.normal(rows * dim);
+                   for (float& value : x) value = std::round(value * 2);
+                   const float* input = run.input(x);
+                   float* out = run.output("out", segments * dim);
+                   const auto* begins = run.input(starts);
+                   run.table().segment_max({input, begins, out, segments, dim});
+                   const float* dout = run.random(segments * dim);
+                   float* dx = run.output("dx", rows * dim);
+                   run.table().segment_max_backward({input, begins, out, dout, dx, segments, dim});
+                 }});
+}
+
+inline void add_table_cases(std::vector<Case>& all) {
+  all.push_back({"hash_rows", 0, [](Run& run) {
+                   const std::int64_t count = 777;
+                   Ints start(static_cast<std::size_t>(count), 0);
+                   for (std::size_t i = 100; i < start.size(); ++i) start[i] = i < 103 ? 100 : 103;
+                   const std::vector<std::uint64_t> primes = {1000000007, 5915587277, 1500450271};
+                   std::int32_t* rows = run.whole_output("rows", 3 * count);
+                   run.table().hash_rows({run.input(run.whole(count, 0, 260)), run.input(start), rows,
+                                          run.input(Ints{3, 5, 8}), run.input(primes), count, 3, 500002});
+                 }});
+  for (const bool accumulate : {false, true}) {
+    all.push_back({accumulate ? "gather_sum, added" : "gather_sum", 1e-6, [=](Run& run) {
+                     const std::int64_t count = 61, dim = 24, tables = 3, rows = 11;
+                     float* out = static_cast<float*>(run.output("out", run.normal(count * dim), Element::f32));
+                     run.table().gather_sum({run.random(tables * rows * dim), run.input(run.whole(tables * count, 0, 11)),
+                                             out, count, tables, rows, dim, accumulate});
+                   }});
+  }
+  all.push_back({"scatter_sum, with an empty group", 1e-6, [](Run& run) {
+                   const std::int64_t dim = 10, groups = 4;
+                   const std::vector<std::int64_t> offsets = {0, 3, 3, 40, 45};
+                   float* out = run.output("out", groups * dim);
+                   run.table().scatter_sum({run.random(20 * dim), run.input(run.whole(45, 0, 20)), run.input(offsets),
+                                            out, groups, dim});
+                 }});
+  for (const bool by_rows : {false, true}) {
+    all.push_back({by_rows ? "adamw by rows" : "adamw", 1e-6, [=](Run& run) {
+                     const std::int64_t rows = 30, dim = 17;
+                     const std::vector<std::int64_t> chosen = {2, 3, 11, 29};
+                     Floats squares = run.normal(rows * dim);
+                     for (float& x : squares) x *= x;
+                     auto* w = static_cast<float*>(run.output("parameter", run.normal(rows * dim), Element::f32));
+                     auto* m = static_cast<float*>(run.output("moment1", run.normal(rows * dim), Element::f32));
+                     auto* v = static_cast<float*>(run.output("moment2", squares, Element::f32));
+                     const float* g = run.random(rows * dim);
+                     run.table().adamw({w, g, m, v, by_rows ? run.input(chosen) : nullptr, by_rows ? 4 : rows * dim,
+                                        by_rows ? dim : 0, 1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.5f, 0.271f, 0.142f});
+                   }});
+  }
+}
+
+// All functions but attention.
+inline std::vector<Case> simple_cases() {
+  std::vector<Case> all;
+  for (const Element type : {Element::f32, Element::bf16}) {
+    const double bound = type == Element::f32 ? 1e-5 : 8e-3;  // one last place of bfloat16
+    add_norm_cases(all, type, bound);
+    add_elementwise_cases(all, type, bound);
+    add_loss_cases(all, type, bound);
+  }
+  add_segment_cases(all);
+  add_table_cases(all);
+  return all;
+}
+
+inline std::vector<Case> attention_cases() {
+  std::vector<Case> all;
+  const std::vector<Heads> heads = {{3, 3, 64}, {4, 2, 16}, {2, 1, 12}, {1, 1, 80}, {2, 2, 128}, {2, 1, 200}, {1, 1, 256}};
+  const auto ranges = key_ranges();
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    for (std::size_t j = 0; j < heads.size(); ++j) {
+      const Element type = (i + j) % 2 ? Element::bf16 : Element::f32;
+      const float deviation = i == 0 ? 3 : 1;  // large scores: the running maximum moves
+      const auto& h = heads[j];
+      all.push_back({label("attention and its backward, " + ranges[i].name + ", heads " + std::to_string(h.heads) + "/" +
+                               std::to_string(h.kv_heads) + " x " + std::to_string(h.dim), type),
+                     type == Element::f32 ? 5e-5 : 2e-2, [r = ranges[i], h, type, deviation](Run& run) {
+                       attention_case(run, r, h, type, deviation, 0);
+                     }});
+    }
+  }
+  return all;
+}
+
+// The first difference of a and b beyond the bound, as text; empty: none.
+inline std::string difference(const std::vector<Result>& a, const std::vector<Result>& b, double bound) {
+  if (a.size() != b.size()) return "different results";
+  for (std::size_t r = 0; r < a.size(); ++r) {
+    double squares = 0;
+    for (const float y : b[r].values) squares += static_cast<double>(y) * y;
+    const double typical = std::sqrt(squares / static_cast<double>(b[r].values.size()));
+    for (std::size_t i = 0; i < b[r].values.size(); ++i) {
+      const double x = a[r].values[i], y = b[r].values[i];
+      if (std::abs(x - y) <= bound * (std::abs(y) + typical)) continue;  // false for a NaN
+      return b[r].name + "[" + std::to_string(i) + "] is " + std::to_string(x) + ", not " + std::to_string(y);
+    }
+  }
+  return {};
+}
+
+// Runs a case on both tables.
+inline std::string compare(const Case& c, const Table& ours, Memory& memory, const Table& oracle, Memory& host) {
+  Run a(ours, memory, 17), b(oracle, host, 17);
+  c.body(a);
+  c.body(b);
+  return difference(a.results(), b.results(), c.bound);
+}
+
+// Keys that no query sees keep what dk and dv hold.
+inline std::string unseen_keys(const Table& table, Memory& memory) {
+  for (const KeyRanges& ranges : key_ranges()) {
+    const Heads h{2, 1, 32};
+    std::vector<bool> seen(static_cast<std::size_t>(ranges.keys), false);
+    for (std::size_t i = 0; i < ranges.first.size(); ++i) {
+      for (auto j = ranges.first[i]; j < ranges.last[i]; ++j) seen[static_cast<std::size_t>(j)] = true;
+    }
+    Run run(table, memory, 5);
+    attention_case(run, ranges, h, Element::f32, 1, marker);
+    for (const Result& result : run.results()) {
+      if (result.name != "dk" && result.name != "dv") continue;
+      for (std::size_t j = 0; j < seen.size(); ++j) {
+        for (std::size_t d = 0; d < 32; ++d) {
+          if ((result.values[j * 32 + d] == marker) == seen[j]) {
+            return ranges.name + ": " + result.name + " of key " + std::to_string(j) +
+                   (seen[j] ? " is not written" : " is written");
+          }
+        }
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace kernel_cases
