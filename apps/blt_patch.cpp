@@ -21,7 +21,9 @@ using namespace blt;
 using config::Invocation;
 
 // False when standard output takes no more; run_program() tells why.
-bool emit(const std::string& text) { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size(); }
+bool emit(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+}
 
 patch::CorpusOptions corpus_options(const PatchCorpusConfig& c) {
   patch::CorpusOptions options;
@@ -41,8 +43,10 @@ patch::Rules rules_of(const PatchRulesConfig& c) {
   patch::Rules rules;
   rules.scheme = patch::parse_scheme(c.scheme);
   const bool sized = rules.scheme == patch::Scheme::topk || rules.scheme == patch::Scheme::strided;
-  if (c.threshold && !patch::has_threshold(rules.scheme)) throw usage_error(cat("--threshold: scheme ", c.scheme, " has none"));
-  if (c.threshold && c.patch_size) throw usage_error("--threshold and --patch-size exclude each other");
+  if (c.threshold && !patch::has_threshold(rules.scheme))
+    throw usage_error(cat("--threshold: scheme ", c.scheme, " has none"));
+  if (c.threshold && c.patch_size)
+    throw usage_error("--threshold and --patch-size exclude each other");
   if (c.patch_size && !sized && !patch::has_threshold(rules.scheme)) {
     throw usage_error(cat("--patch-size: scheme ", c.scheme, " has none"));
   }
@@ -58,7 +62,8 @@ patch::Rules rules_of(const PatchRulesConfig& c) {
 patch::Rules rules_without_fit(const PatchRulesConfig& c) {
   patch::Rules rules = rules_of(c);
   if (c.patch_size && patch::has_threshold(rules.scheme)) {
-    throw usage_error(cat("--patch-size: scheme ", c.scheme, " is cut by a threshold here"), "blt-patch calibrate finds it");
+    throw usage_error(cat("--patch-size: scheme ", c.scheme, " is cut by a threshold here"),
+                      "blt-patch calibrate finds it");
   }
   return rules;
 }
@@ -72,12 +77,16 @@ std::string report_text(const patch::PipelineResult& result, const PatchConfig& 
   const auto bytes = [](std::uint64_t n) { return format_bytes(static_cast<double>(n)); };
   if (c.dry_run) {
     const std::string size = result.file_bytes ? cat(" (", bytes(result.file_bytes), ")") : "";
-    return cat("would read ", result.files.size(), result.files.size() == 1 ? " file" : " files", size, " and write ", c.output, "\n");
+    return cat("would read ", result.files.size(), result.files.size() == 1 ? " file" : " files",
+               size, " and write ", c.output, "\n");
   }
-  std::string text = cat(c.output, ": ", count(result.documents), " documents, ", bytes(result.bytes), ", ", count(result.patches),
-                         " patches, ", format_fixed(result.mean_patch_size(), 3), " bytes a patch, in ", result.shards,
-                         result.shards == 1 ? " shard of " : " shards of ", bytes(result.shard_bytes), "\n");
-  if (result.left_out) text += cat("left out: ", count(result.left_out), " documents of the other half\n");
+  std::string text =
+      cat(c.output, ": ", count(result.documents), " documents, ", bytes(result.bytes), ", ",
+          count(result.patches), " patches, ", format_fixed(result.mean_patch_size(), 3),
+          " bytes a patch, in ", result.shards, result.shards == 1 ? " shard of " : " shards of ",
+          bytes(result.shard_bytes), "\n");
+  if (result.left_out)
+    text += cat("left out: ", count(result.left_out), " documents of the other half\n");
   return text;
 }
 
@@ -127,14 +136,17 @@ int run_show(const ShowConfig& c, Invocation& invocation) {
   const patch::Rules rules = stored ? patch::Rules{} : rules_without_fit(c.rules);
   std::unique_ptr<EntropySource> source;
   if (!stored && patch::needs_entropies(rules.scheme) && !c.model.entropy_model.empty()) {
-    source = neural_networks().open_entropy_source(c.model.entropy_model, device_options(c.model, invocation));
+    source = neural_networks().open_entropy_source(c.model.entropy_model,
+                                                   device_options(c.model, invocation));
   }
   patch::Records records(corpus_options(c.corpus), rules, source.get());
-  const patch::ShowOptions options{use_color(invocation.common.color, STDOUT_FILENO), static_cast<std::uint64_t>(c.max_bytes)};
+  const patch::ShowOptions options{use_color(invocation.common.color, STDOUT_FILENO),
+                                   static_cast<std::uint64_t>(c.max_bytes)};
   shard::Record record;
   for (std::int64_t shown = 0; (c.limit == 0 || shown < c.limit) && records.next(record); ++shown) {
     if (stop_signal()) return 128 + stop_signal();
-    if (!emit(c.json ? patch::show_json(record, options) : patch::show_text(record, options))) break;
+    if (!emit(c.json ? patch::show_json(record, options) : patch::show_text(record, options)))
+      break;
   }
   return 0;
 }
@@ -164,28 +176,36 @@ int run_verify(const VerifyConfig& c) {
     const shard::VerifyResult result = shard::verify(folder);
     problems += result.problems.size();
     if (c.json) {
-      report.push_back({{"folder", folder}, {"documents", result.documents}, {"bytes", result.bytes},
-                        {"patches", result.patches}, {"problems", result.problems}});
+      report.push_back({{"folder", folder},
+                        {"documents", result.documents},
+                        {"bytes", result.bytes},
+                        {"patches", result.patches},
+                        {"problems", result.problems}});
       continue;
     }
     for (const auto& problem : result.problems) emit(cat(folder, ": ", problem, "\n"));
-    emit(cat(folder, ": ", result.problems.empty() ? "whole" : "damaged", ", ", result.documents, " documents, ", result.bytes,
-             " bytes, ", result.patches, " patches\n"));
+    emit(cat(folder, ": ", result.problems.empty() ? "whole" : "damaged", ", ", result.documents,
+             " documents, ", result.bytes, " bytes, ", result.patches, " patches\n"));
   }
   if (c.json) emit(dump_json(report, 2) + "\n");
   return problems ? 1 : 0;
 }
 
 patch::Sample calibration_sample(const CalibrateConfig& c, Invocation& invocation) {
-  const auto bytes = static_cast<std::uint64_t>(c.sample_size), seed = static_cast<std::uint64_t>(c.seed);
-  if (patch::is_shards(c.corpus.inputs.front())) return patch::sample_shards(c.corpus.inputs, c.newline_reset, bytes, seed);
+  const auto bytes = static_cast<std::uint64_t>(c.sample_size),
+             seed = static_cast<std::uint64_t>(c.seed);
+  if (patch::is_shards(c.corpus.inputs.front()))
+    return patch::sample_shards(c.corpus.inputs, c.newline_reset, bytes, seed);
   if (c.model.entropy_model.empty()) {
-    throw usage_error("thresholds need entropies", "--entropy-model DIR names a byte LM, or give shards made with --keep-entropies");
+    throw usage_error(
+        "thresholds need entropies",
+        "--entropy-model DIR names a byte LM, or give shards made with --keep-entropies");
   }
   patch::Corpus corpus(corpus_options(c.corpus));
-  const auto source = neural_networks().open_entropy_source(c.model.entropy_model, device_options(c.model, invocation));
+  const auto source = neural_networks().open_entropy_source(c.model.entropy_model,
+                                                            device_options(c.model, invocation));
   patch::Sample sample = corpus.sample(bytes, seed);
-  patch::add_entropies(sample, *source, c.newline_reset);
+  if (!stop_signal()) patch::add_entropies(sample, *source, c.newline_reset, invocation.reporter);
   return sample;
 }
 
@@ -200,12 +220,14 @@ int run_calibrate(const CalibrateConfig& c, Invocation& invocation) {
   if (stop_signal()) return 128 + stop_signal();
   const auto rows = patch::calibrate_all(sample, rules, schemes, c.patch_sizes);
   if (c.json) {
-    const Json report = {{"sample_bytes", sample.bytes}, {"sample_pieces", sample.texts.size()}, {"seed", c.seed},
+    const Json report = {{"sample_bytes", sample.bytes},
+                         {"sample_pieces", sample.texts.size()},
+                         {"seed", c.seed},
                          {"thresholds", patch::to_json(rows)}};
     emit(dump_json(report, 2) + "\n");
   } else {
-    emit(cat("sample: ", format_bytes(static_cast<double>(sample.bytes)), " in ", sample.texts.size(), " pieces, seed ", c.seed, "\n",
-             patch::to_text(rows)));
+    emit(cat("sample: ", format_bytes(static_cast<double>(sample.bytes)), " in ",
+             sample.texts.size(), " pieces, seed ", c.seed, "\n", patch::to_text(rows)));
   }
   return 0;
 }
@@ -214,11 +236,14 @@ int run_calibrate(const CalibrateConfig& c, Invocation& invocation) {
 template <class Config, class Run>
 config::Command command(Config& c, std::string name, std::string brief, std::string description,
                         std::vector<config::Example> examples, Run run) {
-  config::Command made{std::move(name), std::move(brief), std::move(description), std::move(examples), {}, {}};
+  config::Command made{
+      std::move(name), std::move(brief), std::move(description), std::move(examples), {}, {}};
   config::describe(made.fields, c);
   made.run = [&c, run](Invocation& invocation) {
-    if constexpr (std::is_invocable_v<Run, const Config&>) return run(c);
-    else return run(c, invocation);
+    if constexpr (std::is_invocable_v<Run, const Config&>)
+      return run(c);
+    else
+      return run(c, invocation);
   };
   return made;
 }
@@ -236,32 +261,48 @@ int main(int argc, char** argv) {
   program.name = "blt-patch";
   program.brief = "cuts a corpus into patches and writes shards";
   program.description =
-      "Reads documents, cuts their bytes into patches by entropy or by simpler rules, and writes shards that blt-train and blt-stats "
-      "read. Other commands cut rows of JSON lines, show, restore and verify shards, and find thresholds.";
+      "Reads documents, cuts their bytes into patches by entropy or by simpler rules, and writes "
+      "shards that blt-train and blt-stats "
+      "read. Other commands cut rows of JSON lines, show, restore and verify shards, and find "
+      "thresholds.";
   program.commands = {
       command(patch_config, "", "cut a corpus and write shards",
-              "Each document is cut over BOS, its bytes and EOS. What is written depends on corpus and options alone, not on the threads.",
+              "Each document is cut over BOS, its bytes and EOS. What is written depends on corpus "
+              "and options alone, not on the threads.",
               {{"blt-patch corpus.jsonl.zst -o shards --scheme space", "cut at spaces"},
-               {"blt-patch docs/ -o shards -m entropy-model --patch-size 4.5", "by entropy, the threshold fitted to 4.5 bytes a patch"},
-               {"blt-patch docs/ -o shards -m entropy-model --threshold 1.335442066192627", "with a known threshold"},
-               {"blt-patch docs/ -o train --scheme space --held-out 0.05 --split train", "without the held-out documents"}},
+               {"blt-patch docs/ -o shards -m entropy-model --patch-size 4.5",
+                "by entropy, the threshold fitted to 4.5 bytes a patch"},
+               {"blt-patch docs/ -o shards -m entropy-model --threshold 1.335442066192627",
+                "with a known threshold"},
+               {"blt-patch docs/ -o train --scheme space --held-out 0.05 --split train",
+                "without the held-out documents"}},
               run_shards),
-      command(cut_config, "cut", "cut rows of JSON lines",
-              "Reads JSON objects, one a line, and writes them back with \"patch_lengths\": for entropies that are there already.",
-              {{"blt-patch cut --scheme entropy --threshold 1.3 rows.jsonl", "tokens and entropies -> patch lengths"},
-               {"echo '{\"text\": \"Hello, world!\"}' | blt-patch cut --scheme space --include-next", "text -> patch lengths"}},
-              run_cut),
-      command(show_config, "show", "print documents with visible patch borders", "Reads shards, or a corpus with the options that cut it.",
+      command(
+          cut_config, "cut", "cut rows of JSON lines",
+          "Reads JSON objects, one a line, and writes them back with \"patch_lengths\": for "
+          "entropies that are there already.",
+          {{"blt-patch cut --scheme entropy --threshold 1.3 rows.jsonl",
+            "tokens and entropies -> patch lengths"},
+           {"echo '{\"text\": \"Hello, world!\"}' | blt-patch cut --scheme space --include-next",
+            "text -> patch lengths"}},
+          run_cut),
+      command(show_config, "show", "print documents with visible patch borders",
+              "Reads shards, or a corpus with the options that cut it.",
               {{"blt-patch show shards --limit 3", "the first documents of shards"},
                {"blt-patch show --scheme space README.md", "how a file would be cut"}},
               run_show),
       command(cat_config, "cat", "write shards as JSON lines",
-              "Objects with id, group, text and patch_lengths. Text that is not valid UTF-8 is written as bytes_base64.",
+              "Objects with id, group, text and patch_lengths. Text that is not valid UTF-8 is "
+              "written as bytes_base64.",
               {{"blt-patch cat shards | zstd > corpus.jsonl.zst", "the corpus back"}}, run_cat),
-      command(verify_config, "verify", "check sums, tiling and manifest of shards", "Exit code 1 tells of damage.",
-              {{"blt-patch verify shards", "check everything"}}, run_verify),
-      command(calibrate_config, "calibrate", "find thresholds for mean patch sizes", "Fits thresholds on a sample of the corpus.",
-              {{"blt-patch calibrate docs/ -m entropy-model --patch-size 4,4.5,6", "for three sizes"}}, run_calibrate),
+      command(verify_config, "verify", "check sums, tiling and manifest of shards",
+              "Exit code 1 tells of damage.", {{"blt-patch verify shards", "check everything"}},
+              run_verify),
+      command(
+          calibrate_config, "calibrate", "find thresholds for mean patch sizes",
+          "Fits thresholds on a sample of the corpus.",
+          {{"blt-patch calibrate docs/ -m entropy-model --patch-size 4,4.5,6", "for three sizes"}},
+          run_calibrate),
   };
   return config::run_program(std::move(program), argc, argv);
 }

@@ -21,7 +21,9 @@ using config::Invocation;
 
 namespace {
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 template <class Report>
 int print_report(const Report& report, bool json) {
@@ -30,7 +32,8 @@ int print_report(const Report& report, bool json) {
   return 0;
 }
 
-std::unique_ptr<Scorer> open_scorer(const std::string& model, StatsDevice device, const Invocation& invocation) {
+std::unique_ptr<Scorer> open_scorer(const std::string& model, StatsDevice device,
+                                    const Invocation& invocation) {
   device.threads = invocation.common.threads;
   return neural_networks().open_scorer(model, {device.device, device.dtype, device.threads});
 }
@@ -44,7 +47,8 @@ int run_lengths(LengthsConfig& c, Invocation& invocation) {
 }
 
 int run_tokens(TokensConfig& c, Invocation& invocation) {
-  stats::list_tokens(c, [](std::string_view line) { print(std::string(line) + "\n"); }, invocation.reporter);
+  stats::list_tokens(
+      c, [](std::string_view line) { print(std::string(line) + "\n"); }, invocation.reporter);
   return stop_signal() ? 128 + stop_signal() : 0;
 }
 
@@ -53,7 +57,8 @@ int run_trace(TraceConfig& c, Invocation& invocation) {
   const auto scorer = open_scorer(c.model, c.device, invocation);
   const stats::TraceCounts counts = stats::write_trace(c, *scorer, invocation.reporter);
   if (stop_signal()) return 128 + stop_signal();
-  invocation.reporter.info(cat(c.output, ": ", counts.documents, " documents, ", counts.positions, " positions"));
+  invocation.reporter.info(
+      cat(c.output, ": ", counts.documents, " documents, ", counts.positions, " positions"));
   return 0;
 }
 
@@ -75,7 +80,8 @@ int run_model(ModelFactsConfig& c, Invocation& invocation) {
 }
 
 template <class Config>
-Command make_command(std::string name, std::string brief, Config& c, int (*run)(Config&, Invocation&)) {
+Command make_command(std::string name, std::string brief, Config& c,
+                     int (*run)(Config&, Invocation&)) {
   Command command;
   command.name = std::move(name);
   command.brief = std::move(brief);
@@ -94,15 +100,21 @@ struct Configs {
 };
 
 Command lengths_command(Configs& c) {
-  Command command = make_command("lengths", "Compare lengths of patches and BPE tokens", c.lengths, run_lengths);
+  Command command =
+      make_command("lengths", "Compare lengths of patches and BPE tokens", c.lengths, run_lengths);
   command.description =
-      "Lengths are in bytes of text: BOS and EOS, which patches in shards also cover, do not count. Every document begins with a new "
-      "patch. Token counts equal those of the Python packages tiktoken and tokenizers; bytes that are not UTF-8, which those refuse, "
-      "are tokens of their own. The median of an even number of lengths is the mean of the middle two; p90 and p99 are nearest ranks.";
+      "Lengths are in bytes of text: BOS and EOS, which patches in shards also cover, do not "
+      "count. Every document begins with a new "
+      "patch. Token counts equal those of the Python packages tiktoken and tokenizers; bytes that "
+      "are not UTF-8, which those refuse, "
+      "are tokens of their own. The median of an even number of lengths is the mean of the middle "
+      "two; p90 and p99 are nearest ranks.";
   command.examples = {
-      {"blt-stats lengths udhr.jsonl -s space -s strided:4 -t gpt2.tiktoken -t llama3.tokenizer.model --group-field lang",
+      {"blt-stats lengths udhr.jsonl -s space -s strided:4 -t gpt2.tiktoken -t "
+       "llama3.tokenizer.model --group-field lang",
        "patch against token lengths, by language"},
-      {"blt-stats lengths corpus/ -m entropy-model -s entropy:size=4.5 -t tokenizer.json --svg lengths.svg",
+      {"blt-stats lengths corpus/ -m entropy-model -s entropy:size=4.5 -t tokenizer.json --svg "
+       "lengths.svg",
        "entropy patches of a mean size of 4.5 bytes, drawn"},
       {"blt-stats lengths shards/ --json", "the patches of shards, for a program"},
   };
@@ -110,29 +122,39 @@ Command lengths_command(Configs& c) {
 }
 
 Command tokens_command(Configs& c) {
-  Command command = make_command("tokens", "Print each document's BPE token ids as JSON lines", c.tokens, run_tokens);
-  command.examples = {{"blt-stats tokens corpus.jsonl -t gpt2.tiktoken", "{\"id\", \"bytes\", \"tokens\"} of each document"}};
+  Command command = make_command("tokens", "Print each document's BPE token ids as JSON lines",
+                                 c.tokens, run_tokens);
+  command.examples = {{"blt-stats tokens corpus.jsonl -t gpt2.tiktoken",
+                       "{\"id\", \"bytes\", \"tokens\"} of each document"}};
   return command;
 }
 
 Command trace_command(Configs& c) {
-  Command command = make_command("trace", "Write a model's entropies, patches and logits as safetensors", c.trace, run_trace);
+  Command command = make_command(
+      "trace", "Write a model's entropies, patches and logits as safetensors", c.trace, run_trace);
   command.description =
-      "For document i: i.ids (int64, BOS first), i.entropies (float32, nats), i.patch_lengths (int64, they also cover the byte that "
-      "comes next) and i.logits (float32, positions x 260). What a model has not is left out: a byte LM cuts no patches. The metadata "
+      "For document i: i.ids (int64, BOS first), i.entropies (float32, nats), i.patch_lengths "
+      "(int64, they also cover the byte that "
+      "comes next) and i.logits (float32, positions x 260). What a model has not is left out: a "
+      "byte LM cuts no patches. The metadata "
       "names the documents.";
-  command.examples = {{"blt-stats trace model/ page.txt -o page.safetensors", "all that the model computes for one document"}};
+  command.examples = {{"blt-stats trace model/ page.txt -o page.safetensors",
+                       "all that the model computes for one document"}};
   return command;
 }
 
 Command bpb_command(Configs& c) {
   Command command = make_command("bpb", "Bits per byte of a byte LM or a BLT", c.bpb, run_bpb);
   command.description =
-      "Bits per byte is the sum of -ln p over the targets, divided by ln 2 and the number of text bytes. The targets are the "
-      "documents' bytes, each predicted from BOS and all bytes of its document before it; with --eos also the EOS behind each "
-      "document. Documents never see each other. --compare joins the same documents, without separators, for the compressors.";
+      "Bits per byte is the sum of -ln p over the targets, divided by ln 2 and the number of text "
+      "bytes. The targets are the "
+      "documents' bytes, each predicted from BOS and all bytes of its document before it; with "
+      "--eos also the EOS behind each "
+      "document. Documents never see each other. --compare joins the same documents, without "
+      "separators, for the compressors.";
   command.examples = {
-      {"blt-stats bpb model/ corpus.jsonl --split held-out --held-out 0.05 --compare", "held-out bits per byte beside gzip and xz"},
+      {"blt-stats bpb model/ corpus.jsonl --split held-out --held-out 0.05 --compare",
+       "held-out bits per byte beside gzip and xz"},
       {"blt-stats bpb model/ shards/ --group-field lang", "by the groups that the shards carry"},
   };
   return command;
@@ -147,7 +169,8 @@ config::Program make_program(Configs& c) {
   program.commands.push_back(bpb_command(c));
   program.commands.push_back(trace_command(c));
   program.commands.push_back(tokens_command(c));
-  program.commands.push_back(make_command("shards", "Facts of a folder of shards", c.shards, run_shards));
+  program.commands.push_back(
+      make_command("shards", "Facts of a folder of shards", c.shards, run_shards));
   program.commands.push_back(make_command("model", "Facts of a model", c.model, run_model));
   return program;
 }

@@ -20,6 +20,31 @@ std::string roff(const std::string& text) {
   return out;
 }
 
+// Running text as roff wants it: a sentence a line, ended by one full stop; an empty line of the source is a paragraph.
+std::string roff_text(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  if (text.empty()) return text;
+  if (text.back() != '.' && text.back() != ':') text += '.';
+  std::string out, line;
+  const auto flush = [&] {
+    if (!line.empty()) out += roff(line) + "\n";
+    line.clear();
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool sentence_ends = i > 0 && text[i] == ' ' && text[i - 1] == '.' && i + 1 < text.size();
+    if (text[i] == '\n' && !text.compare(i, 2, "\n\n")) {
+      flush();
+      out += ".Pp\n";
+    } else if (text[i] == '\n' || sentence_ends) {
+      flush();
+    } else {
+      line += text[i];
+    }
+  }
+  flush();
+  return out;
+}
+
 Fields common_fields() {
   static Common common;
   Fields fields = describe_common(common);
@@ -31,9 +56,7 @@ void man_options(std::string& out, const Fields& fields) {
   out += ".Bl -tag -width Ds\n";
   for (const auto& field : fields.all()) {
     out += ".It " + std::string(field.positional() ? "Ar " : "Sy ") + roff(left_column(field)) + "\n";
-    std::string text = field.help;
-    if (!field.details.empty()) text += ". " + field.details;
-    out += roff(text) + ".\n";
+    out += roff_text(field.help) + roff_text(field.details);
     if (!field.choices.empty()) {
       std::string list;
       for (const auto& choice : field.choices) list += (list.empty() ? "" : ", ") + choice;
@@ -103,12 +126,12 @@ std::string man_page(const Program& program) {
     if (command.run) out += ".Sy " + roff(usage_line(program, command)) + "\n.Pp\n";
   }
   out.erase(out.size() - 4);
-  out += ".Sh DESCRIPTION\n" + roff(program.description) + "\n";
+  out += ".Sh DESCRIPTION\n" + roff_text(program.description);
   for (const auto& command : program.commands) {
     if (!command.run) continue;
     out += command.name.empty() ? ".Ss Options\n" : ".Ss " + roff(program.name + " " + command.name) + "\n";
-    out += roff(command.name.empty() ? program.brief : command.brief) + ".\n";
-    if (!command.description.empty() && !command.name.empty()) out += roff(command.description) + "\n";
+    out += roff_text(command.name.empty() ? program.brief : command.brief);
+    if (!command.name.empty()) out += roff_text(command.description);
     man_options(out, command.fields);
   }
   out += ".Ss Common options\n";

@@ -215,7 +215,9 @@ void apply_toml(Fields& fields, const std::string& path) {
   } catch (const toml::parse_error& error) {
     throw input_error(cat(path, ":", error.source().begin.line, ": ", error.description()));
   }
-  for (const auto& [key, node] : table) {
+  for (const auto& entry : table) {
+    const toml::key& key = entry.first;  // named: clang 14 captures no structured bindings
+    const toml::node& node = entry.second;
     Field* field = fields.find(key.str());
     if (!field) {
       throw usage_error(cat(path, ":", node.source().begin.line, ": unknown key '", key.str(), "'"),

@@ -11,7 +11,7 @@ void check(const GenerateConfig& c) {
   }
   if (c.show_patches && c.json) throw usage_error("--show-patches and --json exclude each other");
   if (c.show_patches && c.raw) throw usage_error("--show-patches and --raw exclude each other");
-  if (c.raw && c.json) throw usage_error("--raw and --json exclude each other", "--json keeps every byte: see \"base64\"");
+  if (c.raw && c.json) throw usage_error("--raw and --json exclude each other", "--json keeps every byte: see \"bytes_base64\"");
 }
 
 }  // namespace blt
@@ -73,7 +73,7 @@ void describe_output(Fields& fields, GenerateConfig& c) {
   json.common = true;
   json.details =
       "prompt, text, finish_reason (length, eos, stop or signal), bytes, patches, seconds, bytes_per_second, prompt_bytes, "
-      "prompt_seconds, seed; prompt_base64 and base64 where prompt or text are not valid UTF-8.";
+      "prompt_seconds, seed. prompt_base64 and bytes_base64 stand for a prompt and a text that are not valid UTF-8.";
   fields.add("output", "-o,--output", &c.output, "FILE", "write to a file instead of standard output");
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
 }

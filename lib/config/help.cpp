@@ -85,10 +85,15 @@ std::string help_text(const Program& program, const Command& command, const Fiel
     for (const auto& example : command.examples) out += "  " + example.command + "\n      " + example.text + "\n";
     out += "\n";
   }
-  if (!(top && !command.run)) out += "Usage: " + usage_line(program, command) + "\n";
+  const char* before = "Usage: ";
+  const auto usage = [&](const Command& used) {
+    out += before + usage_line(program, used) + "\n";
+    before = "       ";
+  };
+  if (!(top && !command.run)) usage(command);
   if (top && program.commands.size() > 1) {
     for (const auto& other : program.commands) {
-      if (!other.name.empty()) out += "       " + usage_line(program, other) + "\n";
+      if (!other.name.empty()) usage(other);
     }
     out += "\nCommands:\n";
     for (const auto& other : program.commands) {

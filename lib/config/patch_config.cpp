@@ -7,52 +7,70 @@ namespace {
 void describe_corpus(Fields& fields, PatchCorpusConfig& c, const char* what) {
   Field& inputs = fields.positional("CORPUS", &c.inputs, what);
   inputs.required = true;
-  inputs.details = "Plain, gzip and zstd files are told by their first bytes. Any bytes are legal text; nothing is changed or dropped.";
+  inputs.details =
+      "Plain, gzip and zstd files are told by their first bytes. Any bytes are legal text; nothing "
+      "is changed or dropped.";
   fields.group("Input");
-  Field& format = fields.add("format", "--format", &c.format, "FORMAT", "how files are read; auto: by their names");
+  Field& format = fields.add("format", "--format", &c.format, "FORMAT",
+                             "how files are read; auto: by their names");
   format.choices = {"auto", "jsonl", "text", "binary"};
   fields.add("split_lines", "--split-lines", &c.split_lines, "", "plain text: one document a line");
   Field& field = fields.add("field", "--field", &c.field, "NAME", "the JSON field with the text");
   field.details = "Without it: text, else content.";
-  Field& group = fields.add("group_field", "--group-field", &c.group_field, "NAME", "a JSON field to keep as the group, such as lang");
+  Field& group = fields.add("group_field", "--group-field", &c.group_field, "NAME",
+                            "a JSON field to keep as the group, such as lang");
   group.details = "Reports can tell documents apart by it.";
-  Field& on_error = fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad record does");
+  Field& on_error =
+      fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad record does");
   on_error.choices = {"fail", "skip"};
-  Field& held_out = fields.add("held_out", "--held-out", &c.held_out, "FRACTION", "the share of documents held out, by the hash of the id");
+  Field& held_out = fields.add("held_out", "--held-out", &c.held_out, "FRACTION",
+                               "the share of documents held out, by the hash of the id");
   held_out.min = 0;
   held_out.max = 0.999999;
-  held_out.details = "Which documents these are depends on their ids alone, so that every program and run agrees on it.";
+  held_out.details =
+      "Which documents these are depends on their ids alone, so that every program and run agrees "
+      "on it.";
   Field& split = fields.add("split", "--split", &c.split, "PART", "which documents are read");
   split.choices = {"all", "train", "held-out"};
 }
 
-void describe_limits(Fields& fields, std::optional<std::int64_t>& max_patch_length, bool& newline_reset) {
-  Field& longest = fields.add("max_patch_length", "--max-patch-length", &max_patch_length, "BYTES", "split longer patches");
+void describe_limits(Fields& fields, std::optional<std::int64_t>& max_patch_length,
+                     bool& newline_reset) {
+  Field& longest = fields.add("max_patch_length", "--max-patch-length", &max_patch_length, "BYTES",
+                              "split longer patches");
   longest.min = 1;
   longest.max = 4294967295.0;
-  Field& reset = fields.add("newline_reset", "--newline-reset", &newline_reset, "", "the entropy context restarts at each newline");
+  Field& reset = fields.add("newline_reset", "--newline-reset", &newline_reset, "",
+                            "the entropy context restarts at each newline");
   reset.details =
-      "The paper's variant: each line is read by the entropy model as a document of its own, and a rise of the entropy (monotonic, "
+      "The paper's variant: each line is read by the entropy model as a document of its own, and a "
+      "rise of the entropy (monotonic, "
       "combined) is not taken across a newline, where its condition counts as met.";
 }
 
 void describe_threshold_add(Fields& fields, double& threshold_add) {
-  fields.add("threshold_add", "--threshold-add", &threshold_add, "NATS", "combined: the rise must exceed this as well");
+  fields.add("threshold_add", "--threshold-add", &threshold_add, "NATS",
+             "combined: the rise must exceed this as well");
 }
 
 void describe_rules(Fields& fields, PatchRulesConfig& c, const char* patch_size_details) {
   fields.group("Patches");
   Field& scheme = fields.add("scheme", "-s,--scheme", &c.scheme, "SCHEME", "how patches are cut");
-  scheme.choices = {"entropy", "monotonic", "combined", "topk", "strided", "space", "byte", "delimiter"};
+  scheme.choices = {"entropy", "monotonic", "combined", "topk",
+                    "strided", "space",     "byte",     "delimiter"};
   scheme.common = true;
   scheme.details =
-      "entropy: a byte starts a patch when its entropy exceeds the threshold; monotonic: when its entropy exceeds the last one's by more "
-      "than the threshold; combined: both; topk: the bytes of highest entropy; strided: every K bytes; space: after runs of space-like bytes "
+      "entropy: a byte starts a patch when its entropy exceeds the threshold; monotonic: when its "
+      "entropy exceeds the last one's by more "
+      "than the threshold; combined: both; topk: the bytes of highest entropy; strided: every K "
+      "bytes; space: after runs of space-like bytes "
       "begin; byte: every byte; delimiter: after each delimiter id (cut only).";
-  Field& threshold = fields.add("threshold", "-t,--threshold", &c.threshold, "NATS", "entropy, monotonic, combined: the threshold");
+  Field& threshold = fields.add("threshold", "-t,--threshold", &c.threshold, "NATS",
+                                "entropy, monotonic, combined: the threshold");
   threshold.common = true;
   threshold.details = "The released models' is 1.335442066192627.";
-  Field& size = fields.add("patch_size", "-p,--patch-size", &c.patch_size, "BYTES", "the mean patch size");
+  Field& size =
+      fields.add("patch_size", "-p,--patch-size", &c.patch_size, "BYTES", "the mean patch size");
   size.min = 1;
   size.common = true;
   size.details = patch_size_details;
@@ -62,29 +80,37 @@ void describe_rules(Fields& fields, PatchRulesConfig& c, const char* patch_size_
 
 void describe_model(Fields& fields, PatchModelConfig& c) {
   fields.group("Entropy model");
-  Field& model = fields.add("entropy_model", "-m,--entropy-model", &c.entropy_model, "DIR", "folder of the byte LM whose entropies decide");
+  Field& model = fields.add("entropy_model", "-m,--entropy-model", &c.entropy_model, "DIR",
+                            "folder of the byte LM whose entropies decide");
   model.common = true;
-  Field& device = fields.add("device", "--device", &c.device, "DEVICE", "where the model runs: cpu, cuda, cuda:N");
+  Field& device = fields.add("device", "--device", &c.device, "DEVICE",
+                             "where the model runs: cpu, cuda, cuda:N");
   device.environment = "BLT_DEVICE";
   device.same_run = false;
-  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE", "the model's arithmetic; auto: as it was saved");
+  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE",
+                            "the model's arithmetic; auto: as it was saved");
   dtype.choices = {"auto", "float32", "bfloat16"};
 }
 
 void describe_sample(Fields& fields, std::int64_t& sample_size, std::int64_t& seed) {
-  Field& sample = fields.add("sample_size", "--sample-size", &sample_size, "SIZE", "bytes of the corpus on which thresholds are fitted");
+  Field& sample = fields.add("sample_size", "--sample-size", &sample_size, "SIZE",
+                             "bytes of the corpus on which thresholds are fitted");
   sample.sized = true;
   sample.min = 1;
   sample.details =
-      "Documents are chosen evenly over the corpus, long ones in pieces of 64 KiB; of standard input and pipes the first ones are taken.";
+      "Documents are chosen evenly over the corpus, long ones in pieces of 64 KiB; of standard "
+      "input and pipes the first ones are taken.";
   Field& seeds = fields.add("seed", "--seed", &seed, "N", "of the choice of the sample");
   seeds.min = 0;
 }
 
-void describe_json(Fields& fields, bool& json) { fields.add("json", "--json", &json, "", "report as JSON").common = true; }
+void describe_json(Fields& fields, bool& json) {
+  fields.add("json", "--json", &json, "", "report as JSON").common = true;
+}
 
 constexpr const char* fitted_size =
-    "entropy, monotonic, combined: instead of --threshold; the threshold that gives this mean size on a sample is found and stored. "
+    "entropy, monotonic, combined: instead of --threshold; the threshold that gives this mean size "
+    "on a sample is found and stored. "
     "strided, topk: a whole number, 4 by default.";
 
 }  // namespace
@@ -92,7 +118,8 @@ constexpr const char* fitted_size =
 void describe(Fields& fields, PatchConfig& c) {
   describe_corpus(fields, c.corpus, "corpus files or folders, - for standard input");
   fields.group("Output");
-  Field& output = fields.add("output", "-o,--output", &c.output, "DIR", "the folder of shards to make");
+  Field& output =
+      fields.add("output", "-o,--output", &c.output, "DIR", "the folder of shards to make");
   output.required = true;
   output.common = true;
   output.same_run = false;
@@ -100,13 +127,16 @@ void describe(Fields& fields, PatchConfig& c) {
   Field& force = fields.add("force", "-f,--force", &c.force, "", "replace an existing folder");
   force.common = true;
   force.same_run = false;
-  Field& dry = fields.add("dry_run", "-n,--dry-run", &c.dry_run, "", "check everything, read and write no documents");
+  Field& dry = fields.add("dry_run", "-n,--dry-run", &c.dry_run, "",
+                          "check everything, read and write no documents");
   dry.common = true;
   dry.same_run = false;
-  Field& shard = fields.add("shard_size", "--shard-size", &c.shard_size, "SIZE", "document bytes after which a new shard starts");
+  Field& shard = fields.add("shard_size", "--shard-size", &c.shard_size, "SIZE",
+                            "document bytes after which a new shard starts");
   shard.sized = true;
   shard.min = 1024;
-  fields.add("keep_entropies", "--keep-entropies", &c.keep_entropies, "", "store the entropies as float16");
+  fields.add("keep_entropies", "--keep-entropies", &c.keep_entropies, "",
+             "store the entropies as float16");
   Field& level = fields.add("level", "--level", &c.level, "N", "zstd compression level");
   level.min = 1;
   level.max = 22;
@@ -117,17 +147,23 @@ void describe(Fields& fields, PatchConfig& c) {
 }
 
 void describe(Fields& fields, CutConfig& c) {
-  Field& inputs = fields.positional("FILE", &c.inputs, "JSON lines to cut; without it standard input");
+  Field& inputs =
+      fields.positional("FILE", &c.inputs, "JSON lines to cut; without it standard input");
   inputs.details =
-      "Objects with tokens (ids, BOS first; or a list of such rows), text or bytes_base64, and entropies in nats, one a token. "
+      "Objects with tokens (ids, BOS first; or a list of such rows), text or bytes_base64, and "
+      "entropies in nats, one a token. "
       "text stands for BOS and its bytes, with EOS when there is an entropy for it.";
   describe_rules(fields, c.rules, "strided, topk: bytes a patch, a whole number, 4 by default.");
-  Field& next = fields.add("include_next", "--include-next", &c.include_next, "", "the patches also cover the byte after the last");
+  Field& next = fields.add("include_next", "--include-next", &c.include_next, "",
+                           "the patches also cover the byte after the last");
   next.common = true;
-  next.details = "An entropy above the threshold at the last byte then gives that byte a patch of its own.";
-  fields.add("training_form", "--training-form", &c.training_form, "", "split a first patch longer than 1 in 1 and the rest");
+  next.details =
+      "An entropy above the threshold at the last byte then gives that byte a patch of its own.";
+  fields.add("training_form", "--training-form", &c.training_form, "",
+             "split a first patch longer than 1 in 1 and the rest");
   fields.add("eos", "--eos", &c.eos, "", "text without entropies: EOS follows");
-  Field& on_error = fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad line does");
+  Field& on_error =
+      fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad line does");
   on_error.choices = {"fail", "skip"};
 }
 
@@ -137,7 +173,8 @@ void describe(Fields& fields, ShowConfig& c) {
   Field& limit = fields.add("limit", "-l,--limit", &c.limit, "N", "documents to show; 0: all");
   limit.min = 0;
   limit.common = true;
-  Field& bytes = fields.add("max_bytes", "--max-bytes", &c.max_bytes, "SIZE", "of each document; 0: all");
+  Field& bytes =
+      fields.add("max_bytes", "--max-bytes", &c.max_bytes, "SIZE", "of each document; 0: all");
   bytes.min = 0;
   bytes.sized = true;
   bytes.common = true;
@@ -147,9 +184,11 @@ void describe(Fields& fields, ShowConfig& c) {
 }
 
 void describe(Fields& fields, CatConfig& c) {
-  fields.positional("SHARDS", &c.inputs, "folders of shards, or single shard files").required = true;
+  fields.positional("SHARDS", &c.inputs, "folders of shards, or single shard files").required =
+      true;
   fields.group("Output");
-  fields.add("entropies", "--entropies", &c.entropies, "", "with the stored entropies").common = true;
+  fields.add("entropies", "--entropies", &c.entropies, "", "with the stored entropies").common =
+      true;
   Field& skip = fields.add("skip", "--skip", &c.skip, "N", "leave out the first documents");
   skip.min = 0;
   skip.common = true;
@@ -168,10 +207,12 @@ void describe(Fields& fields, CalibrateConfig& c) {
   describe_corpus(fields, c.corpus, "corpus files or folders, or folders of shards with entropies");
   describe_model(fields, c.model);
   fields.group("Patches");
-  Field& schemes = fields.add("scheme", "-s,--scheme", &c.schemes, "SCHEME", "fit this scheme; repeat it for more");
+  Field& schemes = fields.add("scheme", "-s,--scheme", &c.schemes, "SCHEME",
+                              "fit this scheme; repeat it for more");
   schemes.choices = {"entropy", "monotonic", "combined"};
   schemes.common = true;
-  Field& sizes = fields.add("patch_size", "-p,--patch-size", &c.patch_sizes, "BYTES,...", "the mean patch sizes");
+  Field& sizes = fields.add("patch_size", "-p,--patch-size", &c.patch_sizes, "BYTES,...",
+                            "the mean patch sizes");
   sizes.min = 1;
   sizes.common = true;
   describe_threshold_add(fields, c.threshold_add);

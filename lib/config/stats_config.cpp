@@ -9,27 +9,35 @@ void describe_model(Fields& fields, std::string& model) {
 }
 
 void describe_inputs(Fields& fields, StatsInputs& c) {
-  Field& inputs = fields.positional("INPUT", &c.inputs, "corpus files or folders, - for standard input, or folders of shards");
+  Field& inputs = fields.positional(
+      "INPUT", &c.inputs, "corpus files or folders, - for standard input, or folders of shards");
   inputs.required = true;
-  inputs.details = "A folder that holds manifest.json is read as shards. Plain, gzip and zstd files are told by their first bytes.";
+  inputs.details =
+      "A folder that holds manifest.json is read as shards. Plain, gzip and zstd files are told by "
+      "their first bytes.";
   fields.group("Input");
-  Field& format = fields.add("format", "--format", &c.format, "FORMAT", "how corpus files are read; auto: by their names");
+  Field& format = fields.add("format", "--format", &c.format, "FORMAT",
+                             "how corpus files are read; auto: by their names");
   format.choices = {"auto", "jsonl", "text", "binary"};
   fields.add("split_lines", "--split-lines", &c.split_lines, "", "plain text: one document a line");
   fields.add("field", "--field", &c.field, "NAME", "the JSON field with the text").details =
       "Without it: text, else content.";
-  Field& group = fields.add("group_field", "--group-field", &c.group_field, "NAME", "also report by this JSON field, such as lang");
+  Field& group = fields.add("group_field", "--group-field", &c.group_field, "NAME",
+                            "also report by this JSON field, such as lang");
   group.details = "Shards carry the groups that they were made with.";
   group.common = true;
-  Field& on_error = fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad record does");
+  Field& on_error =
+      fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad record does");
   on_error.choices = {"fail", "skip"};
 }
 
 void describe_device(Fields& fields, StatsDevice& c) {
   fields.group("Model");
-  Field& device = fields.add("device", "--device", &c.device, "DEVICE", "where the model runs: cpu, cuda, cuda:N");
+  Field& device = fields.add("device", "--device", &c.device, "DEVICE",
+                             "where the model runs: cpu, cuda, cuda:N");
   device.environment = "BLT_DEVICE";
-  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE", "the model's arithmetic; auto: as it was saved");
+  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE",
+                            "the model's arithmetic; auto: as it was saved");
   dtype.choices = {"auto", "float32", "bfloat16"};
 }
 
@@ -43,22 +51,30 @@ void describe_json(Fields& fields, bool& json) {
 void describe(Fields& fields, LengthsConfig& c) {
   describe_inputs(fields, c.input);
   fields.group("Measures");
-  Field& schemes = fields.add("scheme", "-s,--scheme", &c.schemes, "SPEC", "a patching scheme; repeat it for more");
+  Field& schemes = fields.add("scheme", "-s,--scheme", &c.schemes, "SPEC",
+                              "a patching scheme; repeat it for more");
   schemes.common = true;
   schemes.details =
-      "NAME[:VALUE][:KEY=VALUE,...]. Names: space, byte, delimiter, strided:K, topk:K, entropy:T, monotonic:T, combined:T; keys: "
-      "threshold (nats), add (nats, of combined), size (bytes a patch: K, or the mean to which the threshold is fitted on a sample, as blt-patch --patch-size does), max "
-      "(longest patch). Example: entropy:size=4.5,max=16. Without schemes and tokenizers: space, strided:4 and the patches of shards.";
-  Field& tokenizers = fields.add("tokenizer", "-t,--tokenizer", &c.tokenizers, "[NAME=]FILE[:SPLIT]",
-                                 "a byte-level BPE tokenizer; repeat it for more");
+      "NAME[:VALUE][:KEY=VALUE,...]. Names: space, byte, delimiter, strided:K, topk:K, entropy:T, "
+      "monotonic:T, combined:T; keys: "
+      "threshold (nats), add (nats, of combined), size (bytes a patch: K, or the mean to which the "
+      "threshold is fitted on a sample, as blt-patch --patch-size does), max "
+      "(longest patch). Example: entropy:size=4.5,max=16. Without schemes and tokenizers: space, "
+      "strided:4 and the patches of shards.";
+  Field& tokenizers =
+      fields.add("tokenizer", "-t,--tokenizer", &c.tokenizers, "[NAME=]FILE[:SPLIT]",
+                 "a byte-level BPE tokenizer; repeat it for more");
   tokenizers.common = true;
   tokenizers.details =
-      "A tiktoken rank file or a Hugging Face tokenizer.json. SPLIT is a rank file's split pattern: gpt2, cl100k, llama3, o200k, or "
+      "A tiktoken rank file or a Hugging Face tokenizer.json. SPLIT is a rank file's split "
+      "pattern: gpt2, cl100k, llama3, o200k, or "
       "auto (by the number of ranks). Special and added tokens in the text are ordinary text.";
-  Field& model = fields.add("model", "-m,--model", &c.model, "DIR", "the byte LM (or BLT) whose entropies the schemes use");
+  Field& model = fields.add("model", "-m,--model", &c.model, "DIR",
+                            "the byte LM (or BLT) whose entropies the schemes use");
   model.common = true;
   model.details = "Without it schemes that need entropies take those of the shards.";
-  Field& sample = fields.add("sample_size", "--sample-size", &c.sample_size, "SIZE", "bytes of the inputs on which thresholds are fitted");
+  Field& sample = fields.add("sample_size", "--sample-size", &c.sample_size, "SIZE",
+                             "bytes of the inputs on which thresholds are fitted");
   sample.min = 1;
   sample.sized = true;
   fields.add("seed", "--seed", &c.seed, "N", "of the choice of the sample").min = 0;
@@ -71,7 +87,8 @@ void describe(Fields& fields, LengthsConfig& c) {
 void describe(Fields& fields, TokensConfig& c) {
   describe_inputs(fields, c.input);
   fields.group("Measures");
-  Field& tokenizer = fields.add("tokenizer", "-t,--tokenizer", &c.tokenizer, "FILE[:SPLIT]", "the tokenizer, as in lengths");
+  Field& tokenizer = fields.add("tokenizer", "-t,--tokenizer", &c.tokenizer, "FILE[:SPLIT]",
+                                "the tokenizer, as in lengths");
   tokenizer.required = true;
 }
 
@@ -80,11 +97,13 @@ void describe(Fields& fields, TraceConfig& c) {
   describe_inputs(fields, c.input);
   describe_device(fields, c.device);
   fields.group("Output");
-  fields.add("output", "-o,--output", &c.output, "FILE", "the safetensors file to write").required = true;
+  fields.add("output", "-o,--output", &c.output, "FILE", "the safetensors file to write").required =
+      true;
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file").common = true;
   fields.add("logits", "--logits", &c.logits, "BOOL", "write i.logits: 1040 bytes a position");
   fields.add("eos", "--eos", &c.eos, "", "put EOS behind each document");
-  Field& limit = fields.add("max_bytes", "--max-bytes", &c.max_bytes, "SIZE", "refuse more text than this");
+  Field& limit =
+      fields.add("max_bytes", "--max-bytes", &c.max_bytes, "SIZE", "refuse more text than this");
   limit.sized = true;
   limit.min = 1;
   limit.details = "A trace is kept in memory until it is written.";
@@ -97,15 +116,18 @@ void describe(Fields& fields, BpbConfig& c) {
   Field& split = fields.add("split", "--split", &c.split, "PART", "which documents count");
   split.choices = {"all", "held-out", "train"};
   split.common = true;
-  Field& fraction = fields.add("held_out", "--held-out", &c.held_out, "FRACTION", "the share held out, by the hash of the name");
+  Field& fraction = fields.add("held_out", "--held-out", &c.held_out, "FRACTION",
+                               "the share held out, by the hash of the name");
   fraction.min = 0;
   fraction.max = 0.999999;
-  fraction.details = "Give the value that the model was trained with; blt-train's default is the same.";
+  fraction.details =
+      "Give the value that the model was trained with; blt-train's default is the same.";
   fields.add("eos", "--eos", &c.eos, "", "also count predicting EOS behind each document").details =
       "The divisor stays the number of text bytes.";
   describe_device(fields, c.device);
   describe_json(fields, c.json);
-  Field& compare = fields.add("compare", "--compare", &c.compare, "", "also gzip -9 and xz -9 on the same documents, joined");
+  Field& compare = fields.add("compare", "--compare", &c.compare, "",
+                              "also gzip -9 and xz -9 on the same documents, joined");
   compare.common = true;
 }
 

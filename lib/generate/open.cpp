@@ -34,6 +34,19 @@ model::ParameterVisitor narrow() {
 
 at::ScalarType type_of(const EngineOptions& options) { return options.bfloat16 ? at::kBFloat16 : at::kFloat; }
 
+// A byte of a small model is too little work to share: threads would cost more in waiting than they save.
+constexpr std::int64_t shared_work = 30'000'000;  // weights that a byte touches
+
+void choose_threads(std::int64_t asked, std::int64_t weights) {
+  nn::set_threads(asked == 0 && weights < shared_work ? 1 : static_cast<int>(asked));
+}
+
+std::int64_t weights_a_byte(const model::Blt& blt) {
+  const auto& c = blt.config;
+  const std::int64_t rows = blt.hash.tables() * c.hash_rows * c.encoder.dim;
+  return model::parameter_count(c) - rows + (c.patcher ? model::parameter_count(*c.patcher) : 0);
+}
+
 void check_options(const EngineOptions& options) {
   if (options.chunk < 1 || options.slack < 1) throw usage_error("chunk and slack are at least 1");
 }
@@ -56,13 +69,15 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const Engin
 
 std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device_options, EngineOptions options) {
   const at::Device device = open_device(device_options.device);
-  nn::set_threads(static_cast<int>(device_options.threads));
   options.bfloat16 = nn::compute_type(device_options.dtype, device) == at::kBFloat16;
-  const bool byte_lm = model::model_kind(folder) == model::Kind::byte_lm;
-  return with_context(folder, [&]() -> std::unique_ptr<Engine> {
-    if (byte_lm) return make_engine(std::shared_ptr<model::ByteLm>(model::load_byte_lm(folder, device)), options);
-    return make_engine(std::shared_ptr<model::Blt>(model::load_blt(folder, device)), options);
-  });
+  if (model::model_kind(folder) == model::Kind::byte_lm) {
+    std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, device);
+    choose_threads(device_options.threads, model::parameter_count(lm->config));
+    return make_engine(std::move(lm), options);
+  }
+  std::shared_ptr<model::Blt> blt = model::load_blt(folder, device);
+  choose_threads(device_options.threads, weights_a_byte(*blt));
+  return with_context(folder, [&] { return make_engine(std::move(blt), options); });
 }
 
 }  // namespace blt::generate

@@ -183,11 +183,10 @@ struct SegmentMaxFunction : Function<SegmentMaxFunction> {
 struct HashEmbeddingFunction : Function<HashEmbeddingFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& embedding, const at::Tensor& ids,
                             const std::optional<at::Tensor>& rows, int64_t tables_address) {
-    auto& tables = *reinterpret_cast<HashTables*>(tables_address);
     const at::Tensor out = at::embedding(embedding, ids);
-    if (tables.tables() > 0) {
-      kernel_table(out).gather_sum({typed<float>(tables.weight), typed<int32_t>(*rows), typed<float>(out), ids.numel(),
-                                    tables.tables(), tables.table_rows, out.size(1), true});
+    if (const auto* tables = reinterpret_cast<HashTables*>(tables_address)) {
+      kernel_table(out).gather_sum({typed<float>(tables->weight), typed<int32_t>(*rows), typed<float>(out), ids.numel(),
+                                    tables->tables(), tables->table_rows, out.size(1), true});
     }
     ctx->save_for_backward({ids, rows.value_or(at::Tensor())});
     ctx->saved_data["tables"] = tables_address;
@@ -196,9 +195,9 @@ struct HashEmbeddingFunction : Function<HashEmbeddingFunction> {
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    auto& tables = *reinterpret_cast<HashTables*>(ctx->saved_data["tables"].toInt());
+    auto* tables = reinterpret_cast<HashTables*>(ctx->saved_data["tables"].toInt());
     const at::Tensor dy = dense(grads[0], at::kFloat);
-    if (tables.tables() > 0 && tables.trainable) tables.gradients.push_back({saved[1], dy});
+    if (tables && tables->trainable) tables->gradients.push_back({saved[1], dy});
     return {at::embedding_dense_backward(dy, saved[0], ctx->saved_data["vocabulary"].toInt(), -1, false), {}, {}, {}};
   }
 };
@@ -240,8 +239,10 @@ at::Tensor segment_max(const at::Tensor& x, const at::Tensor& starts) { return S
 
 at::Tensor hash_embedding(const at::Tensor& embedding, HashTables& tables, const at::Tensor& ids,
                           const at::Tensor& start) {
-  const at::Tensor rows = tables.tables() > 0 ? hash_rows(tables, ids, start) : at::Tensor();
-  return HashEmbeddingFunction::apply(embedding, ids, present(rows), reinterpret_cast<int64_t>(&tables));
+  // The tables outlive the graph; a model without them passes none.
+  const bool any = tables.tables() > 0;
+  return HashEmbeddingFunction::apply(embedding, ids, any ? std::optional(hash_rows(tables, ids, start)) : std::nullopt,
+                                      any ? reinterpret_cast<int64_t>(&tables) : int64_t{0});
 }
 
 }  // namespace blt::nn

@@ -8,6 +8,7 @@
 
 #include "blt/base/error.h"
 #include "blt/base/random.h"
+#include "blt/base/signals.h"
 #include "blt/base/table.h"
 #include "blt/base/units.h"
 #include "blt/patch/entropy_source.h"
@@ -20,7 +21,9 @@ struct Piece {
   std::uint64_t key = 0, number = 0;
   std::string text;
   std::vector<float> entropies;
-  bool operator<(const Piece& other) const { return key != other.key ? key < other.key : number < other.number; }
+  bool operator<(const Piece& other) const {
+    return key != other.key ? key < other.key : number < other.number;
+  }
 };
 
 // Everything that a threshold of this scheme is compared with.
@@ -80,16 +83,20 @@ Sampler::Sampler(std::uint64_t bytes, std::uint64_t seed) : impl_(std::make_uniq
 Sampler::~Sampler() = default;
 
 void Sampler::add(std::string_view text) {
-  for (std::size_t from = 0; from < text.size(); from += piece_bytes) impl_->add(text.substr(from, piece_bytes), {});
+  for (std::size_t from = 0; from < text.size(); from += piece_bytes)
+    impl_->add(text.substr(from, piece_bytes), {});
 }
 
-void Sampler::add(std::string_view text, std::vector<float> entropies) { impl_->add(text, std::move(entropies)); }
+void Sampler::add(std::string_view text, std::vector<float> entropies) {
+  impl_->add(text, std::move(entropies));
+}
 
 Sample Sampler::take() {
   std::vector<Piece> pieces;
   for (; !impl_->kept.empty(); impl_->kept.pop()) pieces.push_back(impl_->kept.top());
   if (pieces.empty()) throw input_error("no text to calibrate on");
-  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.number < b.number; });
+  std::sort(pieces.begin(), pieces.end(),
+            [](const Piece& a, const Piece& b) { return a.number < b.number; });
   Sample sample;
   for (auto& piece : pieces) {
     sample.bytes += piece.text.size();
@@ -100,17 +107,23 @@ Sample Sampler::take() {
   return sample;
 }
 
-void add_entropies(Sample& sample, EntropySource& source, bool newline_reset) {
+void add_entropies(Sample& sample, EntropySource& source, bool newline_reset, Reporter* reporter) {
   sample.entropies.clear();
   const std::uint64_t batch = std::max<std::uint64_t>(source.batch_bytes(), 1);
-  for (std::size_t from = 0; from < sample.texts.size();) {
+  std::uint64_t done = 0;
+  for (std::size_t from = 0; from < sample.texts.size() && !stop_signal();) {
     std::vector<std::string_view> texts;
     std::uint64_t bytes = 0;
-    for (; from < sample.texts.size() && (texts.empty() || bytes + sample.texts[from].size() <= batch); ++from) {
+    for (; from < sample.texts.size(); ++from) {
+      if (!texts.empty() && bytes + sample.texts[from].size() > batch) break;
       texts.push_back(sample.texts[from]);
       bytes += sample.texts[from].size();
     }
-    for (auto& values : document_entropies(source, texts, newline_reset)) sample.entropies.push_back(std::move(values));
+    for (auto& values : document_entropies(source, texts, newline_reset))
+      sample.entropies.push_back(std::move(values));
+    done += bytes;
+    if (reporter)
+      reporter->progress({"calibrate", done, sample.bytes, "B", {}, from == sample.texts.size()});
   }
 }
 
@@ -122,29 +135,36 @@ Calibration calibrate(const Sample& sample, Rules rules, double patch_size) {
   const auto try_at = [&](std::size_t k) {
     rules.threshold = threshold_below(values, k);
     const std::uint64_t patches = count_patches(sample, rules);
-    return Calibration{rules.threshold, static_cast<double>(sample.bytes) / static_cast<double>(patches), sample.bytes, patches};
+    return Calibration{rules.threshold,
+                       static_cast<double>(sample.bytes) / static_cast<double>(patches),
+                       sample.bytes, patches};
   };
   const Calibration smallest = try_at(0), largest = try_at(values.size());
   if (!(patch_size >= 0.99 * smallest.patch_size && patch_size <= 1.01 * largest.patch_size)) {
-    throw usage_error(cat("a mean patch size of ", format_double(patch_size), " is out of reach of scheme ", scheme_name(rules.scheme),
-                          ": on the sample it goes from ", format_fixed(smallest.patch_size, 2), " to ",
-                          format_fixed(largest.patch_size, 2)),
-                      rules.max_patch_length ? "the maximum patch length bounds it" : "");
+    throw usage_error(
+        cat("a mean patch size of ", format_double(patch_size), " is out of reach of scheme ",
+            scheme_name(rules.scheme), ": on the sample it goes from ",
+            format_fixed(smallest.patch_size, 2), " to ", format_fixed(largest.patch_size, 2)),
+        rules.max_patch_length ? "the maximum patch length bounds it" : "");
   }
   // The first threshold that reaches the size, or the last that does not, whichever is nearer.
   std::size_t low = 0, high = values.size();
   while (low < high) {
     const std::size_t middle = low + (high - low) / 2;
-    if (try_at(middle).patch_size >= patch_size) high = middle;
-    else low = middle + 1;
+    if (try_at(middle).patch_size >= patch_size)
+      high = middle;
+    else
+      low = middle + 1;
   }
   const Calibration above = try_at(high);
   if (high == 0) return above;
   const Calibration below = try_at(high - 1);
-  return std::abs(below.patch_size - patch_size) < std::abs(above.patch_size - patch_size) ? below : above;
+  return std::abs(below.patch_size - patch_size) < std::abs(above.patch_size - patch_size) ? below
+                                                                                           : above;
 }
 
-std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules, const std::vector<Scheme>& schemes,
+std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
+                                          const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes) {
   std::vector<CalibrationRow> rows;
   for (const Scheme scheme : schemes) {
@@ -166,7 +186,8 @@ std::string to_text(const std::vector<CalibrationRow>& rows) {
   Table table({"scheme", "wished", "threshold", "bytes/patch"});
   for (const auto& row : rows) {
     table.add({std::string(scheme_name(row.scheme)), format_double(row.wished),
-               row.found ? format_double(row.found->threshold) : "out of reach", row.found ? format_fixed(row.found->patch_size, 3) : "-"});
+               row.found ? format_double(row.found->threshold) : "out of reach",
+               row.found ? format_fixed(row.found->patch_size, 3) : "-"});
   }
   return table.text();
 }
@@ -174,7 +195,8 @@ std::string to_text(const std::vector<CalibrationRow>& rows) {
 Json to_json(const std::vector<CalibrationRow>& rows) {
   Json json = Json::array();
   for (const auto& row : rows) {
-    Json& item = json.emplace_back(Json{{"scheme", scheme_name(row.scheme)}, {"wished", row.wished}});
+    Json& item =
+        json.emplace_back(Json{{"scheme", scheme_name(row.scheme)}, {"wished", row.wished}});
     item["threshold"] = row.found ? Json(row.found->threshold) : Json(nullptr);
     item["patch_size"] = row.found ? Json(row.found->patch_size) : Json(nullptr);
   }

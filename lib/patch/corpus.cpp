@@ -24,16 +24,20 @@ Corpus::Corpus(CorpusOptions options) : options_(std::move(options)) {
   if (split != "all" && split != "train" && split != "held-out") {
     throw usage_error(cat("split '", split, "' is not one of all, train, held-out"));
   }
-  if (!(options_.held_out >= 0 && options_.held_out < 1)) throw usage_error("the share held out is not in [0, 1)");
+  if (!(options_.held_out >= 0 && options_.held_out < 1))
+    throw usage_error("the share held out is not in [0, 1)");
   if (split != "all" && options_.held_out == 0) {
-    throw usage_error(cat("split '", split, "' of a corpus of which nothing is held out"), "--held-out tells the share");
+    throw usage_error(cat("split '", split, "' of a corpus of which nothing is held out"),
+                      "--held-out tells the share");
   }
   reader_ = std::make_unique<io::DocumentReader>(options_.inputs, options_.documents);
 }
 
 bool Corpus::read(io::Document& document) {
   while (reader_->next(document)) {
-    if (options_.split == "all" || io::held_out(document.id, options_.held_out) == (options_.split == "held-out")) return true;
+    if (options_.split == "all" ||
+        io::held_out(document.id, options_.held_out) == (options_.split == "held-out"))
+      return true;
     ++left_out_;
   }
   return false;
@@ -56,7 +60,7 @@ Sample Corpus::sample(std::uint64_t bytes, std::uint64_t seed) {
   if (can_be_read_twice(reader_->files())) {
     Corpus again(options_);
     for (io::Document document; !stop_signal() && again.next(document);) sampler.add(document.text);
-    return sampler.take();
+    return stop_signal() ? Sample{} : sampler.take();
   }
   std::uint64_t taken = 0;
   for (io::Document document; taken < bytes && !stop_signal() && read(document);) {
@@ -64,7 +68,7 @@ Sample Corpus::sample(std::uint64_t bytes, std::uint64_t seed) {
     taken += document.text.size();
     ahead_.push_back(std::move(document));
   }
-  return sampler.take();
+  return stop_signal() ? Sample{} : sampler.take();
 }
 
 }  // namespace blt::patch

@@ -41,12 +41,18 @@ void append_string(std::string& out, std::string_view text) {
   out += '"';
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') (out += '\\') += c;
-    else if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\r') out += "\\r";
-    else if (byte < 0x20 || byte == 0x7F) ((out += "\\u00") += hex[byte >> 4]) += hex[byte & 15];
-    else out += c;
+    if (c == '"' || c == '\\')
+      (out += '\\') += c;
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\r')
+      out += "\\r";
+    else if (byte < 0x20 || byte == 0x7F)
+      ((out += "\\u00") += hex[byte >> 4]) += hex[byte & 15];
+    else
+      out += c;
   }
   out += '"';
 }
@@ -69,7 +75,8 @@ std::vector<float> read_entropies(dom::array row) {
   values.reserve(row.size());
   for (const dom::element item : row) {
     double value = 0;
-    if (item.get(value) != simdjson::SUCCESS) throw input_error(cat("entropies: item ", values.size(), " is no number"));
+    if (item.get(value) != simdjson::SUCCESS)
+      throw input_error(cat("entropies: item ", values.size(), " is no number"));
     values.push_back(static_cast<float>(value));
   }
   return values;
@@ -81,7 +88,9 @@ dom::array as_array(dom::element element, const char* key) {
   return array;
 }
 
-bool is_list_of_rows(dom::array array) { return array.size() > 0 && array.at(0).is_array(); }
+bool is_list_of_rows(dom::array array) {
+  return array.size() > 0 && array.at(0).is_array();
+}
 
 // Key of an object, or nothing for a missing key and null.
 std::optional<dom::element> find(dom::object object, const char* key) {
@@ -101,7 +110,8 @@ void read_entropy_rows(dom::object object, Rows& rows) {
   if (!element) return;
   const dom::array list = as_array(*element, "entropies");
   if (is_list_of_rows(list)) {
-    for (const dom::element row : list) rows.entropies.push_back(read_entropies(as_array(row, "a row of entropies")));
+    for (const dom::element row : list)
+      rows.entropies.push_back(read_entropies(as_array(row, "a row of entropies")));
   } else {
     rows.entropies.push_back(read_entropies(list));
   }
@@ -111,7 +121,8 @@ void read_token_rows(dom::element element, Rows& rows) {
   const dom::array list = as_array(element, "tokens");
   rows.batch = is_list_of_rows(list);
   if (rows.batch) {
-    for (const dom::element row : list) rows.tokens.push_back(read_ids(as_array(row, "a row of tokens")));
+    for (const dom::element row : list)
+      rows.tokens.push_back(read_ids(as_array(row, "a row of tokens")));
   } else {
     rows.tokens.push_back(read_ids(list));
   }
@@ -154,16 +165,19 @@ struct LineCutter::Impl {
     if (const auto tokens = find(object, "tokens")) {
       read_token_rows(*tokens, rows);
     } else if (const auto text = read_text(object)) {
-      const bool eos = rows.entropies.empty() ? options.eos : rows.entropies.front().size() == text->size() + 2;
+      const bool eos =
+          rows.entropies.empty() ? options.eos : rows.entropies.front().size() == text->size() + 2;
       rows.tokens.push_back(encode(*text, true, eos));
     } else {
       throw input_error("the record has neither tokens nor text");
     }
     if (!rows.entropies.empty() && rows.entropies.size() != rows.tokens.size()) {
-      throw input_error(cat(rows.entropies.size(), " rows of entropies for ", rows.tokens.size(), " of tokens"));
+      throw input_error(
+          cat(rows.entropies.size(), " rows of entropies for ", rows.tokens.size(), " of tokens"));
     }
     if (rows.entropies.empty() && needs_entropies(options.rules.scheme)) {
-      throw input_error(cat("the record has no entropies, which scheme ", scheme_name(options.rules.scheme), " needs"));
+      throw input_error(cat("the record has no entropies, which scheme ",
+                            scheme_name(options.rules.scheme), " needs"));
     }
     return rows;
   }
@@ -172,7 +186,8 @@ struct LineCutter::Impl {
     std::vector<std::vector<std::uint32_t>> all;
     std::size_t longest = 0;
     for (std::size_t i = 0; i < rows.tokens.size(); ++i) {
-      const auto entropies = rows.entropies.empty() ? std::span<const float>() : std::span<const float>(rows.entropies[i]);
+      const auto entropies = rows.entropies.empty() ? std::span<const float>()
+                                                    : std::span<const float>(rows.entropies[i]);
       auto lengths = patch::cut(rows.tokens[i], entropies, options.rules);
       all.push_back(options.training_form ? training_form(std::move(lengths)) : std::move(lengths));
       longest = std::max(longest, all.back().size());
@@ -205,7 +220,8 @@ std::string LineCutter::cut(std::string_view line) {
   return with_lengths(line, impl_->lengths_of(impl_->read_rows(object)), replace);
 }
 
-LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& options, const std::string& on_error,
+LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& options,
+                     const std::string& on_error,
                      const std::function<bool(const std::string&)>& emit, Reporter& reporter) {
   LineCutter cutter(options);
   LineCounts counts;
@@ -228,7 +244,9 @@ LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& o
       if (!emit(out += '\n')) return counts;
     }
   }
-  if (counts.skipped) reporter.warn(cat("skipped ", counts.skipped, counts.skipped == 1 ? " line" : " lines", ", the first: ", first_problem));
+  if (counts.skipped)
+    reporter.warn(cat("skipped ", counts.skipped, counts.skipped == 1 ? " line" : " lines",
+                      ", the first: ", first_problem));
   return counts;
 }
 

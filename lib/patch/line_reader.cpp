@@ -20,10 +20,12 @@ bool LineReader::fill() {
   buffer_.erase(0, from_);
   scanned_ -= from_;
   from_ = 0;
-  if (buffer_.size() > max_line_bytes) throw input_error(cat(path_, ":", number_ + 1, ": a line of more than 1 GiB"));
+  if (buffer_.size() > max_line_bytes)
+    throw input_error(cat(path_, ":", number_ + 1, ": a line of more than 1 GiB"));
   const std::size_t before = buffer_.size();
   buffer_.resize(before + chunk_bytes);
-  const std::size_t count = source_->read(std::as_writable_bytes(std::span(buffer_).subspan(before)));
+  const std::size_t count =
+      source_->read(std::as_writable_bytes(std::span(buffer_).subspan(before)));
   buffer_.resize(before + count);
   return count > 0;
 }

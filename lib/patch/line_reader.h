@@ -14,7 +14,8 @@ namespace blt::patch {
 class LineReader {
  public:
   explicit LineReader(const std::string& path);  // errors: input
-  // The next line without its newline, valid until the next call. False at the end. Errors: input (a line over 1 GiB).
+  // The next line without its newline, valid until the next call. False at the end. Errors: input
+  // (a line over 1 GiB).
   bool next(std::string_view& line);
   std::uint64_t number() const { return number_; }  // of the last line, from 1
 

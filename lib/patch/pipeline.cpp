@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "blt/patch/pipeline.h"
 
-#include <oneapi/tbb/parallel_pipeline.h>
 #include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/parallel_pipeline.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +13,7 @@
 #include "blt/base/files.h"
 #include "blt/base/signals.h"
 #include "blt/base/units.h"
+#include "blt/patch/records.h"
 #include "blt/patch/segmenter.h"
 
 namespace blt::patch {
@@ -29,6 +30,10 @@ using BatchPtr = std::shared_ptr<Batch>;
 void check_options(const PipelineOptions& options, bool has_source) {
   const Rules& rules = options.rules;
   check_rules(rules);
+  for (const auto& input : options.corpus.inputs) {
+    if (is_shards(input))
+      throw usage_error(input + ": is shards, not a corpus", "blt-patch cat gives the corpus back");
+  }
   const std::string name(scheme_name(rules.scheme));
   if (rules.scheme == Scheme::delimiter) {
     throw usage_error("scheme delimiter looks for delimiter ids, and a corpus of bytes has none",
@@ -36,11 +41,13 @@ void check_options(const PipelineOptions& options, bool has_source) {
   }
   const bool wants_entropies = needs_entropies(rules.scheme) || options.writer.entropies;
   if (wants_entropies && options.entropy_model.empty() && !has_source) {
-    throw usage_error(needs_entropies(rules.scheme) ? cat("scheme ", name, " needs entropies") : "entropies to keep need a model",
+    throw usage_error(needs_entropies(rules.scheme) ? cat("scheme ", name, " needs entropies")
+                                                    : "entropies to keep need a model",
                       "--entropy-model DIR names a byte LM");
   }
   if (!wants_entropies && !options.entropy_model.empty()) {
-    throw usage_error(cat("an entropy model is no use to scheme ", name), "--keep-entropies stores its entropies all the same");
+    throw usage_error(cat("an entropy model is no use to scheme ", name),
+                      "--keep-entropies stores its entropies all the same");
   }
   if (options.mean_patch_size && !has_threshold(rules.scheme)) {
     throw usage_error(cat("scheme ", name, " has no threshold to fit"));
@@ -57,22 +64,27 @@ class Pipeline {
 
   PipelineResult run() {
     const auto start = std::chrono::steady_clock::now();
-    if (options_.dry_run) check_output_path(options_.output, options_.force);
-    else staged_.emplace(options_.output, options_.force);
+    if (options_.dry_run)
+      check_output_path(options_.output, options_.force);
+    else
+      staged_.emplace(options_.output, options_.force);
     corpus_.emplace(options_.corpus);
     result_.files = corpus_->reader().files();
     result_.file_bytes = corpus_->reader().bytes_total();
     open_model();
     if (!options_.dry_run) {
       if (options_.mean_patch_size) fit_threshold();
-      if (!stop_signal()) write_shards();
+      if ((result_.signal = stop_signal()) == 0) write_shards();
     }
-    result_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return std::move(result_);
   }
 
  private:
-  bool wants_entropies() const { return needs_entropies(options_.rules.scheme) || options_.writer.entropies; }
+  bool wants_entropies() const {
+    return needs_entropies(options_.rules.scheme) || options_.writer.entropies;
+  }
 
   void open_model() {
     if (!wants_entropies() || source_) return;
@@ -84,14 +96,19 @@ class Pipeline {
     const double wished = *options_.mean_patch_size;
     Sample sample = corpus_->sample(options_.sample_bytes, options_.seed);
     if ((result_.signal = stop_signal())) return;
-    reporter_.info(cat("fitting the threshold on ", format_bytes(static_cast<double>(sample.bytes)), " of the corpus"));
-    add_entropies(sample, *source_, options_.rules.newline_reset);
+    reporter_.info(cat("fitting the threshold on ", format_bytes(static_cast<double>(sample.bytes)),
+                       " of the corpus"));
+    add_entropies(sample, *source_, options_.rules.newline_reset, reporter_);
+    if ((result_.signal = stop_signal())) return;
     const Calibration fit = calibrate(sample, options_.rules, wished);
     if (std::abs(fit.patch_size - wished) > 0.01 * wished) {
-      reporter_.warn(cat("the nearest mean patch size to ", format_double(wished), " on the sample is ", format_fixed(fit.patch_size, 3)));
+      reporter_.warn(cat("the nearest mean patch size to ", format_double(wished),
+                         " on the sample is ", format_fixed(fit.patch_size, 3)));
     }
-    reporter_.info(cat("threshold ", format_double(fit.threshold), " gives ", format_fixed(fit.patch_size, 3), " bytes a patch on ",
-                       format_bytes(static_cast<double>(fit.bytes)), " (seed ", options_.seed, ")"));
+    reporter_.info(cat("threshold ", format_double(fit.threshold), " gives ",
+                       format_fixed(fit.patch_size, 3), " bytes a patch on ",
+                       format_bytes(static_cast<double>(fit.bytes)), " (seed ", options_.seed,
+                       ")"));
     result_.rules.threshold = fit.threshold;
     result_.calibration = fit;
   }
@@ -118,7 +135,8 @@ class Pipeline {
     std::vector<std::string_view> texts;
     for (const auto& record : batch.records) texts.push_back(record.text);
     auto entropies = document_entropies(*source_, texts, options_.rules.newline_reset);
-    for (std::size_t i = 0; i < texts.size(); ++i) batch.records[i].entropies = std::move(entropies[i]);
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      batch.records[i].entropies = std::move(entropies[i]);
   }
 
   // Stage 3, all threads.
@@ -149,14 +167,16 @@ class Pipeline {
 
   void write_shards() {
     shard::Writer writer(staged_->path(), options_.writer);
-    batch_bytes_ = wants_entropies() ? std::max<std::uint64_t>(source_->batch_bytes(), 1) : options_.batch_bytes;
+    batch_bytes_ = wants_entropies() ? std::max<std::uint64_t>(source_->batch_bytes(), 1)
+                                     : options_.batch_bytes;
     run_stages(writer);
     result_.skipped = corpus_->reader().counts().skipped;
     result_.left_out = corpus_->left_out();
     warn_skipped(corpus_->reader(), reporter_);
     if ((result_.signal = stop_signal())) return;
     if (result_.documents == 0) {
-      throw input_error("the corpus has no documents", result_.left_out ? "they are all in the other half (--split)" : "");
+      throw input_error("the corpus has no documents",
+                        result_.left_out ? "they are all in the other half (--split)" : "");
     }
     finish(writer);
     tell_progress(corpus_->reader().bytes_read(), true);
@@ -164,25 +184,32 @@ class Pipeline {
 
   void run_stages(shard::Writer& writer) {
     namespace tbb = oneapi::tbb;
-    const auto threads = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    const auto threads =
+        tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
     const std::size_t in_flight = wants_entropies() ? 4 : 2 * threads + 2;
-    auto read = tbb::make_filter<void, BatchPtr>(tbb::filter_mode::serial_in_order, [this](tbb::flow_control& flow) {
-      BatchPtr batch = read_batch();
-      if (batch->records.empty()) flow.stop();
-      return batch;
-    });
-    auto entropies = tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::serial_in_order, [this](BatchPtr batch) {
-      if (!stop_signal()) add_batch_entropies(*batch);
-      return batch;
-    });
-    auto cut = tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::parallel, [this](BatchPtr batch) {
-      if (!stop_signal()) cut_batch(*batch);
-      return batch;
-    });
-    auto write = tbb::make_filter<BatchPtr, void>(tbb::filter_mode::serial_in_order, [this, &writer](BatchPtr batch) {
-      if (!stop_signal()) write_batch(writer, *batch);
-    });
-    tbb::parallel_pipeline(in_flight, wants_entropies() ? read & entropies & cut & write : read & cut & write);
+    auto read = tbb::make_filter<void, BatchPtr>(tbb::filter_mode::serial_in_order,
+                                                 [this](tbb::flow_control& flow) {
+                                                   BatchPtr batch = read_batch();
+                                                   if (batch->records.empty()) flow.stop();
+                                                   return batch;
+                                                 });
+    auto entropies = tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::serial_in_order,
+                                                          [this](BatchPtr batch) {
+                                                            if (!stop_signal())
+                                                              add_batch_entropies(*batch);
+                                                            return batch;
+                                                          });
+    auto cut =
+        tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::parallel, [this](BatchPtr batch) {
+          if (!stop_signal()) cut_batch(*batch);
+          return batch;
+        });
+    auto write = tbb::make_filter<BatchPtr, void>(tbb::filter_mode::serial_in_order,
+                                                  [this, &writer](BatchPtr batch) {
+                                                    if (!stop_signal()) write_batch(writer, *batch);
+                                                  });
+    tbb::parallel_pipeline(in_flight,
+                           wants_entropies() ? read & entropies & cut & write : read & cut & write);
   }
 
   void finish(shard::Writer& writer) {
@@ -198,9 +225,12 @@ class Pipeline {
                                           {"seed", options_.seed}};
     }
     manifest.entropy_model = nullptr;
-    if (wants_entropies()) manifest.entropy_model = {{"path", options_.entropy_model}, {"digest", source_->digest()}};
+    if (wants_entropies())
+      manifest.entropy_model = {{"path", options_.entropy_model}, {"digest", source_->digest()}};
     manifest.has_entropies = options_.writer.entropies;
-    manifest.extra = {{"corpus", options_.corpus.inputs}, {"split", options_.corpus.split}, {"held_out", options_.corpus.held_out},
+    manifest.extra = {{"corpus", options_.corpus.inputs},
+                      {"split", options_.corpus.split},
+                      {"held_out", options_.corpus.held_out},
                       {"skipped", result_.skipped}};
     shard::write_manifest(staged_->path(), manifest);
     staged_->commit();
@@ -218,7 +248,8 @@ class Pipeline {
 
 }  // namespace
 
-PipelineResult make_shards(const PipelineOptions& options, EntropySource* source, Reporter& reporter) {
+PipelineResult make_shards(const PipelineOptions& options, EntropySource* source,
+                           Reporter& reporter) {
   return Pipeline(options, source, reporter).run();
 }
 
@@ -226,7 +257,8 @@ Json rules_json(const Rules& rules) {
   const bool sized = rules.scheme == Scheme::topk || rules.scheme == Scheme::strided;
   Json json = {{"scheme", scheme_name(rules.scheme)}};
   json["threshold"] = has_threshold(rules.scheme) ? Json(rules.threshold) : Json(nullptr);
-  json["threshold_add"] = rules.scheme == Scheme::combined ? Json(rules.threshold_add) : Json(nullptr);
+  json["threshold_add"] =
+      rules.scheme == Scheme::combined ? Json(rules.threshold_add) : Json(nullptr);
   json["patch_size"] = sized ? Json(static_cast<std::int64_t>(rules.patch_size)) : Json(nullptr);
   json["max_patch_length"] = rules.max_patch_length ? Json(*rules.max_patch_length) : Json(nullptr);
   json["newline_reset"] = rules.newline_reset;
@@ -234,19 +266,15 @@ Json rules_json(const Rules& rules) {
 }
 
 Json to_json(const PipelineResult& result) {
-  Json json = {{"documents", result.documents},
-               {"bytes", result.bytes},
-               {"patches", result.patches},
-               {"mean_patch_size", result.mean_patch_size()},
-               {"shards", result.shards},
-               {"shard_bytes", result.shard_bytes},
-               {"skipped", result.skipped},
-               {"left_out", result.left_out},
-               {"files", result.files.size()},
-               {"patching", rules_json(result.rules)},
+  Json json = {{"documents", result.documents}, {"bytes", result.bytes},
+               {"patches", result.patches},     {"mean_patch_size", result.mean_patch_size()},
+               {"shards", result.shards},       {"shard_bytes", result.shard_bytes},
+               {"skipped", result.skipped},     {"left_out", result.left_out},
+               {"files", result.files.size()},  {"patching", rules_json(result.rules)},
                {"seconds", result.seconds}};
   if (result.calibration) {
-    json["calibration"] = {{"patch_size", result.calibration->patch_size}, {"sample_bytes", result.calibration->bytes},
+    json["calibration"] = {{"patch_size", result.calibration->patch_size},
+                           {"sample_bytes", result.calibration->bytes},
                            {"sample_patches", result.calibration->patches}};
   }
   return json;

@@ -38,14 +38,16 @@ struct Records::Impl {
     record = {std::move(document.id), std::move(document.group), std::move(document.text), {}, {}};
     if (needs_entropies(rules.scheme)) {
       const std::string_view text = record.text;
-      record.entropies = std::move(document_entropies(*source, std::span(&text, 1), rules.newline_reset).front());
+      record.entropies =
+          std::move(document_entropies(*source, std::span(&text, 1), rules.newline_reset).front());
     }
     record.patch_lengths = cut_document(record.text, record.entropies, rules);
     return true;
   }
 };
 
-Records::Records(const CorpusOptions& corpus, const Rules& rules, EntropySource* source) : impl_(std::make_unique<Impl>()) {
+Records::Records(const CorpusOptions& corpus, const Rules& rules, EntropySource* source)
+    : impl_(std::make_unique<Impl>()) {
   const auto shards = std::count_if(corpus.inputs.begin(), corpus.inputs.end(), is_shards);
   if (shards > 0 && static_cast<std::size_t>(shards) < corpus.inputs.size()) {
     throw usage_error("shards and corpus files cannot be mixed");
@@ -56,7 +58,8 @@ Records::Records(const CorpusOptions& corpus, const Rules& rules, EntropySource*
   }
   check_rules(rules);
   if (needs_entropies(rules.scheme) && !source) {
-    throw usage_error(cat("scheme ", scheme_name(rules.scheme), " needs entropies"), "--entropy-model DIR names a byte LM");
+    throw usage_error(cat("scheme ", scheme_name(rules.scheme), " needs entropies"),
+                      "--entropy-model DIR names a byte LM");
   }
   impl_->rules = rules;
   impl_->source = source;
@@ -68,21 +71,25 @@ bool Records::next(shard::Record& record) {
   return impl_->corpus ? impl_->next_cut(record) : impl_->next_stored(record);
 }
 
-Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset, std::uint64_t bytes, std::uint64_t seed) {
+Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset,
+                     std::uint64_t bytes, std::uint64_t seed) {
   Sampler sampler(bytes, seed);
   for (const auto& folder : folders) {
     shard::Reader reader(folder);
     const Json& patching = reader.manifest().patching;
     const bool stored_reset = patching.is_object() && patching.value("newline_reset", false);
     if (stored_reset != newline_reset) {
-      throw usage_error(cat(folder, ": its entropies were made ", stored_reset ? "with" : "without", " --newline-reset"));
+      throw usage_error(cat(folder, ": its entropies were made ", stored_reset ? "with" : "without",
+                            " --newline-reset"));
     }
     for (shard::Record record; !stop_signal() && reader.next(record);) {
-      if (record.entropies.empty()) throw usage_error(cat(folder, ": these shards hold no entropies"), "--keep-entropies stores them");
+      if (record.entropies.empty())
+        throw usage_error(cat(folder, ": these shards hold no entropies"),
+                          "--keep-entropies stores them");
       sampler.add(record.text, std::move(record.entropies));
     }
   }
-  return sampler.take();
+  return stop_signal() ? Sample{} : sampler.take();
 }
 
 }  // namespace blt::patch

@@ -14,7 +14,8 @@ namespace {
 
 using Lengths = std::vector<std::uint32_t>;
 
-// Everything but letters, digits and UTF-8 continuation bytes ends a run: ASCII punctuation, space, control, lead bytes.
+// Everything but letters, digits and UTF-8 continuation bytes ends a run: ASCII punctuation, space,
+// control, lead bytes.
 constexpr std::array<bool, 256> make_space_table() {
   std::array<bool, 256> table{};
   for (int c = 0; c < 256; ++c) {
@@ -50,12 +51,14 @@ struct TextRow {  // BOS + text + EOS
   bool delimiter(std::size_t) const { return false; }
 };
 
-// Collects starts in order as lengths. Starts at or after the end are none (their patches would be empty).
+// Collects starts in order as lengths. Starts at or after the end are none (their patches would be
+// empty).
 class Starts {
  public:
   explicit Starts(std::size_t total) : total_(total) {
     lengths_.reserve(total / 4 + 4);
-    if (total > 1) add(1);  // first_ids = [0, 1]: BOS is a patch of its own, the first byte always starts one
+    if (total > 1)
+      add(1);  // first_ids = [0, 1]: BOS is a patch of its own, the first byte always starts one
   }
   void add(std::size_t start) {
     if (start >= total_ || start <= last_) return;
@@ -74,7 +77,9 @@ class Starts {
 };
 
 // A scalar threshold is compared in the entropies' own type.
-float as_float(double value) { return static_cast<float>(value); }
+float as_float(double value) {
+  return static_cast<float>(value);
+}
 
 Lengths cut_entropy(std::span<const float> h, std::size_t total, const Rules& rules) {
   const float threshold = as_float(rules.threshold);
@@ -86,24 +91,27 @@ Lengths cut_entropy(std::span<const float> h, std::size_t total, const Rules& ru
 }
 
 template <class Row>
-Lengths cut_monotonic(const Row& row, std::span<const float> h, std::size_t total, const Rules& rules) {
+Lengths cut_monotonic(const Row& row, std::span<const float> h, std::size_t total,
+                      const Rules& rules) {
   const float threshold = as_float(rules.threshold);
   Starts starts(total);
   for (std::size_t p = 1; p < h.size(); ++p) {
     // The first position has no entropy before it that counts: byte 2 always starts a patch.
-    const bool rises = p == 1 || (rules.newline_reset && row.newline(p)) || h[p] - h[p - 1] > threshold;
+    const bool rises =
+        p == 1 || (rules.newline_reset && row.newline(p)) || h[p] - h[p - 1] > threshold;
     if (rises) starts.add(p + 1);
   }
   return starts.finish();
 }
 
 template <class Row>
-Lengths cut_combined(const Row& row, std::span<const float> h, std::size_t total, const Rules& rules) {
+Lengths cut_combined(const Row& row, std::span<const float> h, std::size_t total,
+                     const Rules& rules) {
   const float threshold = as_float(rules.threshold), add = as_float(rules.threshold_add);
   Starts starts(total);
   for (std::size_t p = 1; p < h.size(); ++p) {
-    // Byte 2 always starts a patch. "Not after another start" is judged by the mask before it is filled, which holds
-    // that one start alone: so it forbids byte 3 and nothing else.
+    // Byte 2 always starts a patch. "Not after another start" is judged by the mask before it is
+    // filled, which holds that one start alone: so it forbids byte 3 and nothing else.
     if (p == 2) continue;
     const bool rises = (rules.newline_reset && row.newline(p)) || h[p] - h[p - 1] > add;
     if (p == 1 || (rises && h[p] > threshold)) starts.add(p + 1);
@@ -115,11 +123,15 @@ Lengths cut_topk(std::span<const float> h, std::size_t total, const Rules& rules
   Starts starts(total);
   const auto size = static_cast<std::int64_t>(rules.patch_size);
   const auto row = static_cast<std::int64_t>(h.size());
-  const auto wanted = std::clamp<std::int64_t>(row / size - 2, 0, std::max<std::int64_t>(row - 1, 0));
+  const auto wanted =
+      std::clamp<std::int64_t>(row / size - 2, 0, std::max<std::int64_t>(row - 1, 0));
   std::vector<std::size_t> order(static_cast<std::size_t>(std::max<std::int64_t>(row - 1, 0)));
   std::iota(order.begin(), order.end(), std::size_t{1});
-  const auto before = [&](std::size_t a, std::size_t b) { return h[a] != h[b] ? h[a] > h[b] : a < b; };
-  if (wanted > 0) std::nth_element(order.begin(), order.begin() + (wanted - 1), order.end(), before);
+  const auto before = [&](std::size_t a, std::size_t b) {
+    return h[a] != h[b] ? h[a] > h[b] : a < b;
+  };
+  if (wanted > 0)
+    std::nth_element(order.begin(), order.begin() + (wanted - 1), order.end(), before);
   order.resize(static_cast<std::size_t>(wanted));
   std::sort(order.begin(), order.end());
   for (const std::size_t p : order) starts.add(p + 1);
@@ -133,17 +145,36 @@ Lengths cut_strided(std::size_t total, const Rules& rules) {
   return lengths;
 }
 
+// Without branches on the text: whether a byte starts a patch is as good as random to the
+// processor.
 template <class Row>
 Lengths cut_space(const Row& row, std::size_t total) {
-  Starts starts(total);
   const std::size_t size = row.size();
-  bool before = size > 0 && row.spacelike(0);
-  for (std::size_t p = 1; p < size; ++p) {
-    const bool spacelike = row.spacelike(p);
-    if (spacelike && (!before || row.special(p))) starts.add(p + 1);
-    before = spacelike;
+  if (total < 2) return Lengths(total, 1);
+  Lengths lengths;
+  lengths.reserve(total / 5 + 4);
+  lengths.push_back(1);
+  std::uint32_t last = 1;
+  bool before = row.spacelike(0);
+  std::array<std::uint32_t, 4096> chunk;
+  for (std::size_t p = 1; p < size;) {
+    const std::size_t end = std::min(p + chunk.size(), size);
+    std::size_t count = 0;
+    for (; p < end; ++p) {
+      const bool spacelike = row.spacelike(p);
+      const bool ends = spacelike & (!before | row.special(p));
+      before = spacelike;
+      const auto start = static_cast<std::uint32_t>(p + 1);
+      chunk[count] = start - last;
+      count += ends;
+      last = ends ? start : last;
+    }
+    lengths.insert(lengths.end(), chunk.begin(),
+                   chunk.begin() + static_cast<std::ptrdiff_t>(count));
   }
-  return starts.finish();
+  // A start behind the end, of an ending last token, is none.
+  if (last < total) lengths.push_back(static_cast<std::uint32_t>(total) - last);
+  return lengths;
 }
 
 template <class Row>
@@ -170,18 +201,35 @@ template <class Row>
 Lengths cut_row(const Row& row, std::span<const float> entropies, const Rules& rules) {
   check_rules(rules);
   const std::size_t total = row.size() + (rules.include_next_token ? 1 : 0);
-  if (total > std::numeric_limits<std::uint32_t>::max()) throw input_error("a row of more than 4 GiB");
+  if (total > std::numeric_limits<std::uint32_t>::max())
+    throw input_error("a row of more than 4 GiB");
   if (needs_entropies(rules.scheme)) check_entropies(entropies, row.size());
   Lengths lengths;
   switch (rules.scheme) {
-    case Scheme::entropy: lengths = cut_entropy(entropies, total, rules); break;
-    case Scheme::monotonic: lengths = cut_monotonic(row, entropies, total, rules); break;
-    case Scheme::combined: lengths = cut_combined(row, entropies, total, rules); break;
-    case Scheme::topk: lengths = cut_topk(entropies, total, rules); break;
-    case Scheme::strided: lengths = cut_strided(total, rules); break;
-    case Scheme::space: lengths = cut_space(row, total); break;
-    case Scheme::byte: lengths.assign(total, 1); break;
-    case Scheme::delimiter: lengths = cut_delimiter(row, total); break;
+    case Scheme::entropy:
+      lengths = cut_entropy(entropies, total, rules);
+      break;
+    case Scheme::monotonic:
+      lengths = cut_monotonic(row, entropies, total, rules);
+      break;
+    case Scheme::combined:
+      lengths = cut_combined(row, entropies, total, rules);
+      break;
+    case Scheme::topk:
+      lengths = cut_topk(entropies, total, rules);
+      break;
+    case Scheme::strided:
+      lengths = cut_strided(total, rules);
+      break;
+    case Scheme::space:
+      lengths = cut_space(row, total);
+      break;
+    case Scheme::byte:
+      lengths.assign(total, 1);
+      break;
+    case Scheme::delimiter:
+      lengths = cut_delimiter(row, total);
+      break;
   }
   return rules.max_patch_length ? split_long(lengths, *rules.max_patch_length) : lengths;
 }
@@ -197,9 +245,13 @@ Scheme parse_scheme(std::string_view name) {
   throw usage_error(cat("unknown scheme '", name, "'"), "one of " + names);
 }
 
-std::string_view scheme_name(Scheme scheme) { return scheme_names[static_cast<std::size_t>(scheme)]; }
+std::string_view scheme_name(Scheme scheme) {
+  return scheme_names[static_cast<std::size_t>(scheme)];
+}
 
-bool needs_entropies(Scheme scheme) { return has_threshold(scheme) || scheme == Scheme::topk; }
+bool needs_entropies(Scheme scheme) {
+  return has_threshold(scheme) || scheme == Scheme::topk;
+}
 
 bool has_threshold(Scheme scheme) {
   return scheme == Scheme::entropy || scheme == Scheme::monotonic || scheme == Scheme::combined;
@@ -210,25 +262,32 @@ void check_rules(const Rules& rules) {
     throw usage_error(cat("maximum patch length ", *rules.max_patch_length, " is below 1"));
   }
   const bool sized = rules.scheme == Scheme::topk || rules.scheme == Scheme::strided;
-  if (sized && !(rules.patch_size >= 1 && rules.patch_size < 4e9 && rules.patch_size == std::floor(rules.patch_size))) {
+  if (sized && !(rules.patch_size >= 1 && rules.patch_size < 4e9 &&
+                 rules.patch_size == std::floor(rules.patch_size))) {
     throw usage_error(cat("patch size ", rules.patch_size, " of scheme ", scheme_name(rules.scheme),
                           " is not a whole number of at least 1"));
   }
-  if (std::isnan(rules.threshold) || std::isnan(rules.threshold_add)) throw usage_error("a threshold is not a number");
+  if (std::isnan(rules.threshold) || std::isnan(rules.threshold_add))
+    throw usage_error("a threshold is not a number");
 }
 
-std::vector<std::uint32_t> cut(std::span<const TokenId> tokens, std::span<const float> entropies, const Rules& rules) {
+std::vector<std::uint32_t> cut(std::span<const TokenId> tokens, std::span<const float> entropies,
+                               const Rules& rules) {
   return cut_row(TokenRow{tokens}, entropies, rules);
 }
 
-std::vector<std::uint32_t> cut_document(std::string_view text, std::span<const float> entropies, const Rules& rules) {
-  if (rules.include_next_token) throw internal_error("a document ends with EOS: there is no next token");
+std::vector<std::uint32_t> cut_document(std::string_view text, std::span<const float> entropies,
+                                        const Rules& rules) {
+  if (rules.include_next_token)
+    throw internal_error("a document ends with EOS: there is no next token");
   return training_form(cut_row(TextRow{text}, entropies, rules));
 }
 
-std::vector<std::uint32_t> split_long(std::span<const std::uint32_t> lengths, std::int64_t max_length) {
+std::vector<std::uint32_t> split_long(std::span<const std::uint32_t> lengths,
+                                      std::int64_t max_length) {
   if (max_length < 1) throw usage_error(cat("maximum patch length ", max_length, " is below 1"));
-  const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(max_length, std::numeric_limits<std::uint32_t>::max()));
+  const auto most = static_cast<std::uint32_t>(
+      std::min<std::int64_t>(max_length, std::numeric_limits<std::uint32_t>::max()));
   Lengths out;
   out.reserve(lengths.size());
   for (std::uint32_t length : lengths) {
@@ -250,7 +309,8 @@ std::vector<TokenId> encode(std::string_view bytes, bool bos, bool eos) {
   std::vector<TokenId> ids;
   ids.reserve(bytes.size() + 2);
   if (bos) ids.push_back(bos_id);
-  for (const char c : bytes) ids.push_back(static_cast<TokenId>(static_cast<unsigned char>(c) + byte_offset));
+  for (const char c : bytes)
+    ids.push_back(static_cast<TokenId>(static_cast<unsigned char>(c) + byte_offset));
   if (eos) ids.push_back(eos_id);
   return ids;
 }

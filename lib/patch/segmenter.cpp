@@ -14,10 +14,12 @@ using Documents = std::vector<std::vector<TokenId>>;
 
 std::vector<std::vector<float>> ask(EntropySource& source, const Documents& documents) {
   auto entropies = source.entropies(documents);
-  if (entropies.size() != documents.size()) throw internal_error("the entropy source lost documents");
+  if (entropies.size() != documents.size())
+    throw internal_error("the entropy source lost documents");
   for (std::size_t i = 0; i < documents.size(); ++i) {
     if (entropies[i].size() != documents[i].size()) {
-      throw internal_error(cat("the entropy source gave ", entropies[i].size(), " values for ", documents[i].size(), " ids"));
+      throw internal_error(cat("the entropy source gave ", entropies[i].size(), " values for ",
+                               documents[i].size(), " ids"));
     }
   }
   return entropies;
@@ -45,7 +47,8 @@ std::vector<Line> split_lines(std::span<const std::string_view> texts) {
   return lines;
 }
 
-std::vector<std::vector<float>> line_entropies(EntropySource& source, std::span<const std::string_view> texts) {
+std::vector<std::vector<float>> line_entropies(EntropySource& source,
+                                               std::span<const std::string_view> texts) {
   std::vector<std::vector<float>> out(texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) out[i].resize(texts[i].size() + 2);
   const std::vector<Line> lines = split_lines(texts);
@@ -66,14 +69,16 @@ std::vector<std::vector<float>> line_entropies(EntropySource& source, std::span<
   const auto entropies = ask(source, documents);
   for (std::size_t k = 0; k < lines.size(); ++k) {
     const auto& values = entropies[asked[k]];
-    std::copy(values.begin(), values.end(), out[lines[k].text].begin() + static_cast<std::ptrdiff_t>(lines[k].start));
+    std::copy(values.begin(), values.end(),
+              out[lines[k].text].begin() + static_cast<std::ptrdiff_t>(lines[k].start));
   }
   return out;
 }
 
 }  // namespace
 
-std::vector<std::vector<float>> document_entropies(EntropySource& source, std::span<const std::string_view> texts,
+std::vector<std::vector<float>> document_entropies(EntropySource& source,
+                                                   std::span<const std::string_view> texts,
                                                    bool newline_reset) {
   if (newline_reset) return line_entropies(source, texts);
   Documents documents;

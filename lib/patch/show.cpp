@@ -47,29 +47,35 @@ std::string colored(std::string_view patch, std::string_view style) {
   for (std::size_t from = 0; from < patch.size();) {
     const std::size_t end = std::min(patch.find('\n', from), patch.size());
     if (end > from) out += cat(style, text::escape(patch.substr(from, end - from)), plain);
-    if (end < patch.size()) out += cat(style, "\xE2\x86\xB5", plain, "\n");  // U+21B5 stands for the newline
+    if (end < patch.size())
+      out += cat(style, "\xE2\x86\xB5", plain, "\n");  // U+21B5 stands for the newline
     from = end + 1;
   }
   return out;
 }
 
 double mean_size(const shard::Record& record) {
-  return record.patch_lengths.empty() ? 0 : static_cast<double>(record.text.size()) / static_cast<double>(record.patch_lengths.size());
+  return record.patch_lengths.empty() ? 0
+                                      : static_cast<double>(record.text.size()) /
+                                            static_cast<double>(record.patch_lengths.size());
 }
 
 }  // namespace
 
 std::string show_text(const shard::Record& record, const ShowOptions& options) {
   const std::string group = record.group.empty() ? "" : cat(" (", text::escape(record.group), ")");
-  std::string out = cat("== ", text::escape(record.id), group, ": ", record.text.size(), " bytes, ", record.patch_lengths.size(),
-                        " patches, ", format_fixed(mean_size(record), 2), " bytes a patch ==\n");
+  std::string out = cat("== ", text::escape(record.id), group, ": ", record.text.size(), " bytes, ",
+                        record.patch_lengths.size(), " patches, ",
+                        format_fixed(mean_size(record), 2), " bytes a patch ==\n");
   bool first = true;
   std::size_t number = 0, shown = 0;
   for (const auto patch : patches_of(record, options.max_bytes)) {
     shown += patch.size();
     if (patch.empty()) continue;
-    if (options.color) out += colored(patch, styles[number++ % 2]);
-    else out += (first ? "" : "|") + with_marked_borders(patch);
+    if (options.color)
+      out += colored(patch, styles[number++ % 2]);
+    else
+      out += (first ? "" : "|") + with_marked_borders(patch);
     first = false;
   }
   if (shown < record.text.size()) out += " [...]";

@@ -29,7 +29,13 @@ void BlockBuilder::add(const Record& record) {
   put_varint(patch_counts_, record.patch_lengths.size());
   for (const std::uint32_t length : record.patch_lengths) put_varint(patch_lengths_, length);
   if (entropies_) {
-    for (const float value : record.entropies) put(entropy_values_, half_from_float(value));
+    std::size_t at = entropy_values_.size();
+    entropy_values_.resize(at + 2 * record.entropies.size());
+    for (const float value : record.entropies) {
+      const std::uint16_t half = half_from_float(value);
+      entropy_values_[at++] = static_cast<char>(half & 0xff);
+      entropy_values_[at++] = static_cast<char>(half >> 8);
+    }
   }
   ++documents_;
   patches_ += record.patch_lengths.size();

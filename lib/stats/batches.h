@@ -16,8 +16,8 @@ struct Batch {
   std::vector<std::vector<patch::TokenId>> ids;  // BOS + bytes [+ EOS]
 };
 
-// Calls `take` with batches of about `positions` positions (at least one document) of those that `wanted` lets through,
-// until the end or a stop signal.
+// Calls `take` with batches of about `positions` positions (at least one document) of those that
+// `wanted` lets through, until the end or a stop signal.
 inline void for_each_batch(InputReader& reader, std::uint64_t positions, bool eos,
                            const std::function<bool(const InputDocument&)>& wanted,
                            const std::function<void(Batch&)>& take) {

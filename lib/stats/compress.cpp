@@ -21,14 +21,16 @@ class GzipSize final : public CompressedSize {
  public:
   GzipSize() {
     // 15 + 16: a window of 32 KiB in gzip's own frame, as gzip -9 writes without a file name.
-    if (deflateInit2(&stream_, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw resource_error("zlib: out of memory");
+    if (deflateInit2(&stream_, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+      throw resource_error("zlib: out of memory");
   }
   ~GzipSize() override { deflateEnd(&stream_); }
   std::string name() const override { return "gzip -9"; }
 
   void add(std::string_view bytes) override {
     while (!bytes.empty()) {
-      const std::size_t part = std::min<std::size_t>(bytes.size(), std::numeric_limits<uInt>::max());
+      const std::size_t part =
+          std::min<std::size_t>(bytes.size(), std::numeric_limits<uInt>::max());
       // zlib reads through a pointer that it calls writable.
       stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
       stream_.avail_in = static_cast<uInt>(part);
@@ -38,7 +40,8 @@ class GzipSize final : public CompressedSize {
   }
 
   std::uint64_t finish() override {
-    while (step(Z_FINISH) != Z_STREAM_END) {}
+    while (step(Z_FINISH) != Z_STREAM_END) {
+    }
     return written_;
   }
 
@@ -61,7 +64,8 @@ class GzipSize final : public CompressedSize {
 class XzSize final : public CompressedSize {
  public:
   XzSize() {
-    if (lzma_easy_encoder(&stream_, 9, LZMA_CHECK_CRC64) != LZMA_OK) throw resource_error("xz -9 needs about 700 MB of memory");
+    if (lzma_easy_encoder(&stream_, 9, LZMA_CHECK_CRC64) != LZMA_OK)
+      throw resource_error("xz -9 needs about 700 MB of memory");
   }
   ~XzSize() override { lzma_end(&stream_); }
   std::string name() const override { return "xz -9"; }
@@ -73,7 +77,8 @@ class XzSize final : public CompressedSize {
   }
 
   std::uint64_t finish() override {
-    while (step(LZMA_FINISH) != LZMA_STREAM_END) {}
+    while (step(LZMA_FINISH) != LZMA_STREAM_END) {
+    }
     return written_;
   }
 
@@ -82,7 +87,8 @@ class XzSize final : public CompressedSize {
     stream_.next_out = out_.data();
     stream_.avail_out = out_.size();
     const lzma_ret code = lzma_code(&stream_, action);
-    if (code != LZMA_OK && code != LZMA_STREAM_END) throw internal_error(cat("lzma: error ", static_cast<int>(code)));
+    if (code != LZMA_OK && code != LZMA_STREAM_END)
+      throw internal_error(cat("lzma: error ", static_cast<int>(code)));
     written_ += out_.size() - stream_.avail_out;
     return code;
   }
@@ -95,7 +101,9 @@ class XzSize final : public CompressedSize {
 
 }  // namespace
 
-std::unique_ptr<CompressedSize> gzip_size() { return std::make_unique<GzipSize>(); }
+std::unique_ptr<CompressedSize> gzip_size() {
+  return std::make_unique<GzipSize>();
+}
 
 std::unique_ptr<CompressedSize> xz_size() {
 #ifdef BLT_HAVE_LZMA

@@ -10,7 +10,9 @@
 namespace blt::stats {
 namespace {
 
-bool is_shard_folder(const std::string& path) { return std::filesystem::exists(path + "/manifest.json"); }
+bool is_shard_folder(const std::string& path) {
+  return std::filesystem::exists(path + "/manifest.json");
+}
 
 io::DocumentOptions document_options(const StatsInputs& inputs) {
   io::DocumentOptions options;
@@ -53,7 +55,9 @@ InputReader::InputReader(const StatsInputs& inputs) : impl_(std::make_unique<Imp
     impl_->shards.push_back(std::make_unique<shard::Reader>(path));
     impl_->shard_total += impl_->shards.back()->manifest().bytes();
   }
-  if (!files.empty()) impl_->corpus = std::make_unique<io::DocumentReader>(std::move(files), document_options(inputs));
+  if (!files.empty())
+    impl_->corpus =
+        std::make_unique<io::DocumentReader>(std::move(files), document_options(inputs));
 }
 
 InputReader::~InputReader() = default;
@@ -64,7 +68,9 @@ bool InputReader::next(InputDocument& out) {
   return impl_->next_record(out);
 }
 
-bool InputReader::has_shards() const { return !impl_->shards.empty(); }
+bool InputReader::has_shards() const {
+  return !impl_->shards.empty();
+}
 
 bool InputReader::has_entropies() const {
   for (const auto& reader : impl_->shards) {
@@ -73,9 +79,13 @@ bool InputReader::has_entropies() const {
   return !impl_->corpus && has_shards();
 }
 
-Json InputReader::patching() const { return has_shards() ? impl_->shards.front()->manifest().patching : Json(nullptr); }
+Json InputReader::patching() const {
+  return has_shards() ? impl_->shards.front()->manifest().patching : Json(nullptr);
+}
 
-std::uint64_t InputReader::skipped() const { return impl_->corpus ? impl_->corpus->counts().skipped : 0; }
+std::uint64_t InputReader::skipped() const {
+  return impl_->corpus ? impl_->corpus->counts().skipped : 0;
+}
 
 std::uint64_t InputReader::done() const {
   return impl_->shard_done + (impl_->corpus ? impl_->corpus->bytes_read() : 0);

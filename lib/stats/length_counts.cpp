@@ -24,7 +24,8 @@ void LengthCounts::add(std::uint64_t length, std::uint64_t count) {
 }
 
 void LengthCounts::add(const LengthCounts& other) {
-  for (std::size_t length = 0; length < other.small_.size(); ++length) add(length, other.small_[length]);
+  for (std::size_t length = 0; length < other.small_.size(); ++length)
+    add(length, other.small_[length]);
   for (const auto& [length, count] : other.large_) add(length, count);
 }
 
@@ -68,7 +69,8 @@ std::map<std::uint64_t, std::uint64_t> LengthCounts::histogram() const {
   return out;
 }
 
-void add_text_lengths(std::span<const std::uint32_t> lengths, std::uint64_t front, std::uint64_t back, LengthCounts& out) {
+void add_text_lengths(std::span<const std::uint32_t> lengths, std::uint64_t front,
+                      std::uint64_t back, LengthCounts& out) {
   std::uint64_t text = 0;
   for (const std::uint32_t length : lengths) text += length;
   text -= std::min(text, front + back);
@@ -82,9 +84,9 @@ void add_text_lengths(std::span<const std::uint32_t> lengths, std::uint64_t fron
 }
 
 Json lengths_json(const LengthCounts& lengths, bool histogram) {
-  Json out = {{"count", lengths.count()},          {"mean", lengths.mean()},
-              {"median", lengths.median()},        {"p90", lengths.percentile(90)},
-              {"p99", lengths.percentile(99)},     {"max", lengths.max()}};
+  Json out = {{"count", lengths.count()},      {"mean", lengths.mean()},
+              {"median", lengths.median()},    {"p90", lengths.percentile(90)},
+              {"p99", lengths.percentile(99)}, {"max", lengths.max()}};
   if (histogram) {
     Json& counts = out["histogram"] = Json::object();
     // Not counts[key]: an ordered object looks up linearly, and document sizes give many keys.

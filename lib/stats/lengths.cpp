@@ -30,10 +30,12 @@ struct Plan {
 
   std::size_t size() const { return schemes.size() + shard_patches + tokenizers.size(); }
   bool needs_entropies() const {
-    return std::any_of(schemes.begin(), schemes.end(), [](const auto& s) { return patch::needs_entropies(s.rules.scheme); });
+    return std::any_of(schemes.begin(), schemes.end(),
+                       [](const auto& s) { return patch::needs_entropies(s.rules.scheme); });
   }
   bool needs_fit() const {
-    return std::any_of(schemes.begin(), schemes.end(), [](const auto& s) { return s.fit_size.has_value(); });
+    return std::any_of(schemes.begin(), schemes.end(),
+                       [](const auto& s) { return s.fit_size.has_value(); });
   }
 };
 
@@ -54,7 +56,8 @@ Plan make_plan(const LengthsConfig& config, const InputReader& reader) {
 
 using Counts = std::vector<LengthCounts>;  // one a measure
 
-// One thread's encoders and sums. Sums of whole numbers: the order in which threads add up changes nothing.
+// One thread's encoders and sums. Sums of whole numbers: the order in which threads add up changes
+// nothing.
 struct Worker {
   std::vector<text::Encoder> encoders;
   std::vector<Counts> groups;
@@ -63,10 +66,17 @@ struct Worker {
 
 class Measurer {
  public:
-  Measurer(const LengthsConfig& config, EntropySource* source, InputReader& reader, Reporter& reporter)
-      : config_(config), source_(source), reader_(reader), reporter_(reporter), plan_(make_plan(config, reader)) {
+  Measurer(const LengthsConfig& config, EntropySource* source, InputReader& reader,
+           Reporter& reporter)
+      : config_(config),
+        source_(source),
+        reader_(reader),
+        reporter_(reporter),
+        plan_(make_plan(config, reader)) {
     if (plan_.needs_entropies() && !source_ && !reader_.has_entropies()) {
-      throw usage_error("a scheme needs entropies: name a byte LM with --model, or give shards that hold entropies");
+      throw usage_error(
+          "a scheme needs entropies: name a byte LM with --model, or give shards that hold "
+          "entropies");
     }
   }
 
@@ -87,7 +97,8 @@ class Measurer {
 
   bool read_batch() {
     const bool asked = source_ && plan_.needs_entropies();
-    const std::uint64_t limit = asked ? std::max<std::uint64_t>(source_->batch_bytes(), 1) : batch_bytes;
+    const std::uint64_t limit =
+        asked ? std::max<std::uint64_t>(source_->batch_bytes(), 1) : batch_bytes;
     std::uint64_t bytes = 0;
     while (bytes < limit) {
       Item item;
@@ -113,25 +124,32 @@ class Measurer {
     std::vector<std::string_view> texts;
     for (const auto& item : batch_) texts.push_back(item.input.document.text);
     auto entropies = patch::document_entropies(*source_, texts, false);
-    for (std::size_t i = 0; i < batch_.size(); ++i) batch_[i].input.entropies = std::move(entropies[i]);
+    for (std::size_t i = 0; i < batch_.size(); ++i)
+      batch_[i].input.entropies = std::move(entropies[i]);
   }
 
   // A pass over the inputs of its own: the sample comes evenly out of all of them.
   void fit() {
     const auto& inputs = config_.input.inputs;
     if (std::find(inputs.begin(), inputs.end(), "-") != inputs.end()) {
-      throw usage_error("a fitted scheme reads its inputs twice, which standard input does not allow", "give a threshold, or a file");
+      throw usage_error(
+          "a fitted scheme reads its inputs twice, which standard input does not allow",
+          "give a threshold, or a file");
     }
     InputReader reader(config_.input);
-    patch::Sampler sampler(static_cast<std::uint64_t>(config_.sample_size), static_cast<std::uint64_t>(config_.seed));
+    patch::Sampler sampler(static_cast<std::uint64_t>(config_.sample_size),
+                           static_cast<std::uint64_t>(config_.seed));
     InputDocument input;
     while (!stop_signal() && reader.next(input)) {
-      if (source_) sampler.add(input.document.text);
-      else sampler.add(input.document.text, std::move(input.entropies));
+      if (source_)
+        sampler.add(input.document.text);
+      else
+        sampler.add(input.document.text, std::move(input.entropies));
     }
     if (stop_signal()) return;
     patch::Sample sample = sampler.take();
-    if (source_) patch::add_entropies(sample, *source_, false);
+    if (source_) patch::add_entropies(sample, *source_, false, &reporter_);
+    if (stop_signal()) return;
     for (auto& scheme : plan_.schemes) {
       if (!scheme.fit_size) continue;
       with_context(cat("--scheme ", scheme.text), [&] {
@@ -141,7 +159,8 @@ class Measurer {
   }
 
   void measure_batch() {
-    tbb::parallel_for(std::size_t{0}, batch_.size(), [&](std::size_t i) { measure(batch_[i], workers_.local()); });
+    tbb::parallel_for(std::size_t{0}, batch_.size(),
+                      [&](std::size_t i) { measure(batch_[i], workers_.local()); });
     batch_.clear();
     reporter_.progress({"lengths", reader_.done(), reader_.total(), "B", {}, false});
   }
@@ -155,8 +174,9 @@ class Measurer {
     counts.resize(plan_.size());
     std::size_t measure = 0;
     for (const auto& scheme : plan_.schemes) {
-      const std::span<const float> entropies =
-          patch::needs_entropies(scheme.rules.scheme) ? item.input.entropies : std::span<const float>();
+      const std::span<const float> entropies = patch::needs_entropies(scheme.rules.scheme)
+                                                   ? item.input.entropies
+                                                   : std::span<const float>();
       add_text_lengths(patch::cut(item.ids, entropies, scheme.rules), 1, 1, counts[measure++]);
     }
     if (plan_.shard_patches) {
@@ -167,16 +187,19 @@ class Measurer {
       worker.tokens.clear();
       worker.encoders[i].encode(item.input.document.text, worker.tokens);
       LengthCounts& lengths = counts[measure++];
-      for (const text::Token token : worker.tokens) lengths.add(plan_.tokenizers[i]->bytes(token).size());
+      for (const text::Token token : worker.tokens)
+        lengths.add(plan_.tokenizers[i]->bytes(token).size());
     }
   }
 
   LengthsReport report() {
     LengthsReport out;
-    for (const auto& scheme : plan_.schemes) out.measures.push_back({scheme.text, "patches", scheme_facts(scheme)});
+    for (const auto& scheme : plan_.schemes)
+      out.measures.push_back({scheme.text, "patches", scheme_facts(scheme)});
     if (plan_.shard_patches) out.measures.push_back({"shards", "patches", reader_.patching()});
     for (std::size_t i = 0; i < plan_.tokenizers.size(); ++i) {
-      out.measures.push_back({plan_.tokenizer_specs[i].name, "tokens",
+      out.measures.push_back({plan_.tokenizer_specs[i].name,
+                              "tokens",
                               {{"file", plan_.tokenizer_specs[i].path},
                                {"tokens", plan_.tokenizers[i]->size()},
                                {"split", plan_.tokenizers[i]->split()}}});
@@ -196,19 +219,26 @@ class Measurer {
     }
     const bool grouped = groups_.size() > 1 || (groups_.size() == 1 && !groups_[0].name.empty());
     if (grouped) out.groups = std::move(groups_);
-    std::sort(out.groups.begin(), out.groups.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::sort(out.groups.begin(), out.groups.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     return out;
   }
 
-  static Json scheme_facts(const SchemeSpec& scheme) {
+  Json scheme_facts(const SchemeSpec& scheme) const {
     Json facts = {{"scheme", patch::scheme_names[static_cast<std::size_t>(scheme.rules.scheme)]}};
     using patch::Scheme;
     const Scheme kind = scheme.rules.scheme;
-    if (kind == Scheme::strided || kind == Scheme::topk) facts["patch_size"] = scheme.rules.patch_size;
-    else if (patch::needs_entropies(kind)) facts["threshold"] = scheme.rules.threshold;
+    if (kind == Scheme::strided || kind == Scheme::topk)
+      facts["patch_size"] = scheme.rules.patch_size;
+    else if (patch::needs_entropies(kind))
+      facts["threshold"] = scheme.rules.threshold;
     if (kind == Scheme::combined) facts["threshold_add"] = scheme.rules.threshold_add;
     if (scheme.rules.max_patch_length) facts["max_patch_length"] = *scheme.rules.max_patch_length;
-    if (scheme.fit_size) facts["fitted_to"] = *scheme.fit_size;
+    if (scheme.fit_size) {
+      facts["fitted_to"] = *scheme.fit_size;
+      facts["sample_size"] = config_.sample_size;
+      facts["seed"] = config_.seed;
+    }
     return facts;
   }
 
@@ -225,14 +255,16 @@ class Measurer {
 
 }  // namespace
 
-LengthsReport measure_lengths(const LengthsConfig& config, EntropySource* source, Reporter& reporter) {
+LengthsReport measure_lengths(const LengthsConfig& config, EntropySource* source,
+                              Reporter& reporter) {
   InputReader reader(config.input);
   return Measurer(config, source, reader, reporter).run();
 }
 
 LengthsReport measure_lengths(const LengthsConfig& config, Reporter& reporter) {
   bool needed = false;
-  for (const auto& text : config.schemes) needed |= patch::needs_entropies(parse_scheme_spec(text).rules.scheme);
+  for (const auto& text : config.schemes)
+    needed |= patch::needs_entropies(parse_scheme_spec(text).rules.scheme);
   if (!needed || config.model.empty()) return measure_lengths(config, nullptr, reporter);
   const DeviceOptions options{config.device.device, config.device.dtype, config.device.threads};
   const auto source = neural_networks().open_entropy_source(config.model, options);

@@ -16,17 +16,22 @@ Json group_json(const LengthsReport& report, const LengthsReport::Group& group, 
     entry.update(lengths_json(group.lengths[m], histogram));
     measures.push_back(std::move(entry));
   }
-  return {{"documents", group.documents}, {"bytes", group.bytes}, {"measures", std::move(measures)}};
+  return {
+      {"documents", group.documents}, {"bytes", group.bytes}, {"measures", std::move(measures)}};
 }
 
-std::string shown(double value) { return format_fixed(value, value == static_cast<double>(static_cast<std::int64_t>(value)) ? 0 : 1); }
+std::string shown(double value) {
+  return format_fixed(value,
+                      value == static_cast<double>(static_cast<std::int64_t>(value)) ? 0 : 1);
+}
 
 std::string overall_table(const LengthsReport& report) {
   Table table({"measure", "pieces", "mean", "median", "p90", "p99", "max"});
   for (std::size_t m = 0; m < report.measures.size(); ++m) {
     const LengthCounts& lengths = report.all.lengths[m];
-    table.add({text::escape(report.measures[m].name) + " (" + report.measures[m].kind + ")", std::to_string(lengths.count()),
-               format_fixed(lengths.mean(), 3), shown(lengths.median()), std::to_string(lengths.percentile(90)),
+    table.add({text::escape(report.measures[m].name) + " (" + report.measures[m].kind + ")",
+               std::to_string(lengths.count()), format_fixed(lengths.mean(), 3),
+               shown(lengths.median()), std::to_string(lengths.percentile(90)),
                std::to_string(lengths.percentile(99)), std::to_string(lengths.max())});
   }
   return table.text();
@@ -64,11 +69,13 @@ Json to_json(const LengthsReport& report) {
 }
 
 std::string to_text(const LengthsReport& report) {
-  std::string out = cat(report.all.documents, " documents, ", report.all.bytes, " bytes; lengths in bytes of text\n\n");
+  std::string out = cat(report.all.documents, " documents, ", report.all.bytes,
+                        " bytes; lengths in bytes of text\n\n");
   out += overall_table(report);
   for (const auto& measure : report.measures) {
     if (measure.facts.contains("fitted_to")) {
-      out += cat("\n", text::escape(measure.name), ": threshold ", format_double(measure.facts["threshold"]), " nats, fitted\n");
+      out += cat("\n", text::escape(measure.name), ": threshold ",
+                 format_double(measure.facts["threshold"]), " nats, fitted\n");
     }
   }
   if (!report.groups.empty()) out += "\nMean length by group\n\n" + group_table(report);
@@ -80,7 +87,8 @@ std::string to_svg(const LengthsReport& report) {
   for (std::size_t m = 0; m < report.measures.size(); ++m) {
     series.push_back({report.measures[m].name, report.all.lengths[m].histogram()});
   }
-  return histogram_svg(series, {cat("Lengths over ", report.all.documents, " documents, ", format_bytes(static_cast<double>(report.all.bytes))),
+  return histogram_svg(series, {cat("Lengths over ", report.all.documents, " documents, ",
+                                    format_bytes(static_cast<double>(report.all.bytes))),
                                 "length in bytes", "share of patches or tokens (%)"});
 }
 

@@ -12,7 +12,9 @@ namespace {
 
 using patch::Scheme;
 
-bool has_size(Scheme scheme) { return scheme == Scheme::strided || scheme == Scheme::topk; }
+bool has_size(Scheme scheme) {
+  return scheme == Scheme::strided || scheme == Scheme::topk;
+}
 
 double read_number(std::string_view text) {
   double value = 0;
@@ -38,7 +40,8 @@ void set_size(double value, SchemeSpec& spec) {
 void set_key(std::string_view key, double value, SchemeSpec& spec) {
   if (key == "size") return set_size(value, spec);
   if (key == "max") {
-    if (value < 1 || value != std::floor(value) || value > 1e9) throw usage_error("max is a whole number of at least 1");
+    if (value < 1 || value != std::floor(value) || value > 1e9)
+      throw usage_error("max is a whole number of at least 1");
     spec.rules.max_patch_length = static_cast<std::int64_t>(value);
   } else if (key == "threshold" && patch::has_threshold(spec.rules.scheme)) {
     spec.rules.threshold = value;
@@ -54,8 +57,10 @@ void set_item(std::string_view item, SchemeSpec& spec) {
     return set_key(item.substr(0, equals), read_number(item.substr(equals + 1)), spec);
   }
   const double value = read_number(item);
-  if (patch::has_threshold(spec.rules.scheme)) spec.rules.threshold = value;
-  else set_size(value, spec);
+  if (patch::has_threshold(spec.rules.scheme))
+    spec.rules.threshold = value;
+  else
+    set_size(value, spec);
 }
 
 }  // namespace
@@ -66,7 +71,8 @@ SchemeSpec parse_scheme_spec(std::string_view text) {
     spec.text = text;
     const auto colon = text.find(':');
     spec.rules.scheme = patch::parse_scheme(text.substr(0, colon));
-    for (std::string_view rest = colon == std::string_view::npos ? "" : text.substr(colon); !rest.empty();) {
+    for (std::string_view rest = colon == std::string_view::npos ? "" : text.substr(colon);
+         !rest.empty();) {
       rest.remove_prefix(1);
       const auto end = rest.find_first_of(":,");
       set_item(rest.substr(0, end), spec);
@@ -79,7 +85,8 @@ SchemeSpec parse_scheme_spec(std::string_view text) {
 TokenizerSpec parse_tokenizer_spec(std::string_view text) {
   TokenizerSpec spec;
   std::string_view rest = text;
-  if (const auto equals = rest.find('='); equals != std::string_view::npos && rest.find('/') > equals) {
+  if (const auto equals = rest.find('=');
+      equals != std::string_view::npos && rest.find('/') > equals) {
     spec.name = rest.substr(0, equals);
     rest.remove_prefix(equals + 1);
   }

@@ -16,7 +16,8 @@ struct SchemeSpec {
   std::optional<double> fit_size;  // fit rules.threshold to this mean number of bytes a patch
 };
 
-// "entropy:1.3,max=16", "combined:threshold=1.3,add=0.2", "strided:6", "entropy:size=4.5". Errors: usage.
+// "entropy:1.3,max=16", "combined:threshold=1.3,add=0.2", "strided:6", "entropy:size=4.5". Errors:
+// usage.
 SchemeSpec parse_scheme_spec(std::string_view text);
 
 struct TokenizerSpec {

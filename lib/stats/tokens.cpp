@@ -10,7 +10,8 @@
 
 namespace blt::stats {
 
-void list_tokens(const TokensConfig& config, const std::function<void(std::string_view)>& take, Reporter& reporter) {
+void list_tokens(const TokensConfig& config, const std::function<void(std::string_view)>& take,
+                 Reporter& reporter) {
   const TokenizerSpec spec = parse_tokenizer_spec(config.tokenizer);
   text::Encoder encoder(text::Tokenizer::open(spec.path, spec.split));
   InputReader reader(config.input);

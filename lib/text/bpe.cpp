@@ -13,7 +13,8 @@ void Tokenizer::Impl::index_bytes() {
     const char text = static_cast<char>(byte);
     const auto found = tokens.find(std::string_view(&text, 1));
     if (found == tokens.end()) {
-      throw input_error(cat("no token for the single byte ", byte, ": this vocabulary cannot write every text"));
+      throw input_error(
+          cat("no token for the single byte ", byte, ": this vocabulary cannot write every text"));
     }
     byte_tokens[static_cast<std::size_t>(byte)] = found->second;
   }
@@ -22,17 +23,20 @@ void Tokenizer::Impl::index_bytes() {
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;
 
-std::shared_ptr<const Tokenizer> Tokenizer::open(const std::string& path, const std::string& split) {
+std::shared_ptr<const Tokenizer> Tokenizer::open(const std::string& path,
+                                                 const std::string& split) {
   const std::string file = read_file(path);
   return with_context(path, [&] {
     const auto first = file.find_first_not_of(" \t\r\n");
     const bool json = first != std::string::npos && file[first] == '{';
-    if (json && split != "auto") throw usage_error(cat("a tokenizer.json has its own split pattern, not '", split, "'"));
+    if (json && split != "auto")
+      throw usage_error(cat("a tokenizer.json has its own split pattern, not '", split, "'"));
     return json ? from_json(file) : from_ranks(file, split);
   });
 }
 
-std::shared_ptr<const Tokenizer> Tokenizer::from_ranks(std::string_view file, const std::string& split) {
+std::shared_ptr<const Tokenizer> Tokenizer::from_ranks(std::string_view file,
+                                                       const std::string& split) {
   return std::shared_ptr<const Tokenizer>(new Tokenizer(read_rank_file(file, split)));
 }
 
@@ -40,12 +44,17 @@ std::shared_ptr<const Tokenizer> Tokenizer::from_json(std::string_view file) {
   return std::shared_ptr<const Tokenizer>(new Tokenizer(read_tokenizer_json(file)));
 }
 
-std::size_t Tokenizer::size() const { return impl_->tokens.size(); }
+std::size_t Tokenizer::size() const {
+  return impl_->tokens.size();
+}
 
-std::string Tokenizer::split() const { return impl_->split; }
+std::string Tokenizer::split() const {
+  return impl_->split;
+}
 
 std::string_view Tokenizer::bytes(Token token) const {
-  if (token >= impl_->bytes.size() || impl_->bytes[token].empty()) throw input_error(cat("no token ", token));
+  if (token >= impl_->bytes.size() || impl_->bytes[token].empty())
+    throw input_error(cat("no token ", token));
   return impl_->bytes[token];
 }
 
@@ -56,7 +65,8 @@ std::string Tokenizer::decode(std::span<const Token> tokens) const {
 }
 
 struct Encoder::Impl {
-  explicit Impl(std::shared_ptr<const Tokenizer> shared) : owner(std::move(shared)), tokenizer(*owner->impl_) {}
+  explicit Impl(std::shared_ptr<const Tokenizer> shared)
+      : owner(std::move(shared)), tokenizer(*owner->impl_) {}
 
   // The tokens of one pre-token.
   void encode_piece(std::string_view piece, std::vector<Token>& out) {
@@ -84,7 +94,8 @@ struct Encoder::Impl {
       cache.clear();
       pool.clear();
     }
-    cache.emplace(piece, Cached{static_cast<std::uint32_t>(pool.size()), static_cast<std::uint32_t>(work.size())});
+    cache.emplace(piece, Cached{static_cast<std::uint32_t>(pool.size()),
+                                static_cast<std::uint32_t>(work.size())});
     pool.insert(pool.end(), work.begin(), work.end());
   }
 
@@ -102,7 +113,8 @@ struct Encoder::Impl {
   std::vector<Token> pool, work;
 };
 
-Encoder::Encoder(std::shared_ptr<const Tokenizer> tokenizer) : impl_(std::make_unique<Impl>(std::move(tokenizer))) {}
+Encoder::Encoder(std::shared_ptr<const Tokenizer> tokenizer)
+    : impl_(std::make_unique<Impl>(std::move(tokenizer))) {}
 Encoder::~Encoder() = default;
 Encoder::Encoder(Encoder&&) noexcept = default;
 

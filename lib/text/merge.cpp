@@ -7,7 +7,8 @@
 namespace blt::text {
 namespace {
 
-// Up to this many bytes scanning for the least rank is faster than a heap (quadratic, but tiny and in cache).
+// Up to this many bytes scanning for the least rank is faster than a heap (quadratic, but tiny and
+// in cache).
 constexpr std::size_t short_piece = 64;
 constexpr Token merged_away = ~Token{0};
 
@@ -21,7 +22,8 @@ void PairTable::reserve(std::size_t pairs) {
   used_ = 0;
   for (const Entry& entry : old) {
     if (entry.key != empty) {
-      set(static_cast<Token>(entry.key >> 32), static_cast<Token>(entry.key), entry.rank, entry.merged);
+      set(static_cast<Token>(entry.key >> 32), static_cast<Token>(entry.key), entry.rank,
+          entry.merged);
     }
   }
 }
@@ -37,17 +39,21 @@ void PairTable::set(Token left, Token right, std::uint32_t rank, Token merged) {
 
 void Merger::merge(const PairTable& pairs, std::vector<Token>& tokens) {
   if (tokens.size() < 2) return;
-  if (tokens.size() <= short_piece) merge_short(pairs, tokens);
-  else merge_long(pairs, tokens);
+  if (tokens.size() <= short_piece)
+    merge_short(pairs, tokens);
+  else
+    merge_long(pairs, tokens);
 }
 
 void Merger::merge_short(const PairTable& pairs, std::vector<Token>& tokens) {
   entries_.resize(tokens.size() - 1);
-  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) entries_[i] = pairs.find(tokens[i], tokens[i + 1]);
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i)
+    entries_[i] = pairs.find(tokens[i], tokens[i + 1]);
   while (true) {
     std::size_t best = entries_.size();
     for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (entries_[i] && (best == entries_.size() || entries_[i]->rank < entries_[best]->rank)) best = i;
+      if (entries_[i] && (best == entries_.size() || entries_[i]->rank < entries_[best]->rank))
+        best = i;
     }
     if (best == entries_.size()) return;
     tokens[best] = entries_[best]->merged;
@@ -58,7 +64,8 @@ void Merger::merge_short(const PairTable& pairs, std::vector<Token>& tokens) {
   }
 }
 
-// A linked list of tokens and a heap of candidate pairs; a candidate whose pair has changed since is dropped when it comes up.
+// A linked list of tokens and a heap of candidate pairs; a candidate whose pair has changed since
+// is dropped when it comes up.
 void Merger::merge_long(const PairTable& pairs, std::vector<Token>& tokens) {
   const auto size = static_cast<std::uint32_t>(tokens.size());
   previous_.resize(size);

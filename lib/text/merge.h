@@ -20,7 +20,8 @@ class PairTable {
   };
 
   void reserve(std::size_t pairs);
-  void set(Token left, Token right, std::uint32_t rank, Token merged);  // a later rank replaces an earlier one
+  void set(Token left, Token right, std::uint32_t rank,
+           Token merged);  // a later rank replaces an earlier one
   // nullptr when the two never merge.
   const Entry* find(Token left, Token right) const {
     if (slots_.empty()) return nullptr;
@@ -33,7 +34,9 @@ class PairTable {
 
  private:
   static constexpr std::uint64_t empty = ~std::uint64_t{0};  // no token has the number 2^32 - 1
-  static std::uint64_t make_key(Token left, Token right) { return std::uint64_t{left} << 32 | right; }
+  static std::uint64_t make_key(Token left, Token right) {
+    return std::uint64_t{left} << 32 | right;
+  }
   std::size_t slot_of(std::uint64_t key) const {
     return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15u) >> 32) & (slots_.size() - 1);
   }

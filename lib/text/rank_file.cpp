@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// tiktoken's rank files: one "base64-of-the-token rank" a line. Any two neighbours whose joined bytes are a token merge,
-// lowest rank first.
+// tiktoken's rank files: one "base64-of-the-token rank" a line. Any two neighbours whose joined
+// bytes are a token merge, lowest rank first.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -19,22 +19,32 @@ struct NamedSplit {
 };
 constexpr NamedSplit named_splits[] = {
     {"gpt2", R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)"},
-    {"cl100k", R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|)"
-               R"(\s*[\r\n]|\s+(?!\S)|\s)"},
-    {"llama3", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-               R"(\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    {"o200k", R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-              R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    {"cl100k", R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+|)"
+               R"( ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)"},
+    {"llama3", R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+               R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+    {"o200k", R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+              R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+              R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+              R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
               R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
 };
 
 std::string_view split_for_count(std::size_t ranks) {
   switch (ranks) {
-    case 50256: case 50257: case 50280: return "gpt2";
-    case 100256: return "cl100k";
-    case 128000: return "llama3";
-    case 199998: case 200000: return "o200k";
-    default: return "";
+    case 50256:
+    case 50257:
+    case 50280:
+      return "gpt2";
+    case 100256:
+      return "cl100k";
+    case 128000:
+      return "llama3";
+    case 199998:
+    case 200000:
+      return "o200k";
+    default:
+      return "";
   }
 }
 
@@ -44,12 +54,15 @@ const NamedSplit& choose_split(const std::string& name, std::size_t ranks) {
     if (split.name == wanted) return split;
   }
   const char* const hint = "name one: FILE:gpt2, FILE:cl100k, FILE:llama3 or FILE:o200k";
-  if (name == "auto") throw usage_error(cat("the number of ranks, ", ranks, ", does not tell the split pattern"), hint);
+  if (name == "auto")
+    throw usage_error(cat("the number of ranks, ", ranks, ", does not tell the split pattern"),
+                      hint);
   throw usage_error(cat("unknown split pattern '", name, "'"), hint);
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {
-  static constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   while (text.ends_with('=')) text.remove_suffix(1);
   std::string out;
   std::uint32_t bits = 0;
@@ -70,17 +83,21 @@ std::optional<std::string> decode_base64(std::string_view text) {
 
 void read_line(std::string_view line, std::size_t number, Tokenizer::Impl& out) {
   const auto space = line.find(' ');
-  const auto bytes = space == std::string_view::npos ? std::nullopt : decode_base64(line.substr(0, space));
+  const auto bytes =
+      space == std::string_view::npos ? std::nullopt : decode_base64(line.substr(0, space));
   Token rank = 0;
   const char* const end = line.data() + line.size();
   const bool has_rank = bytes && [&] {
     const auto [stop, error] = std::from_chars(line.data() + space + 1, end, rank);
     return error == std::errc() && stop == end;
   }();
-  if (!has_rank || rank > 50'000'000) throw input_error(cat("line ", number, " is not \"base64 rank\""));
+  if (!has_rank || rank > 50'000'000)
+    throw input_error(cat("line ", number, " is not \"base64 rank\""));
   if (rank >= out.bytes.size()) out.bytes.resize(rank + 1);
-  if (!out.bytes[rank].empty()) throw input_error(cat("line ", number, ": rank ", rank, " for the second time"));
-  if (!out.tokens.emplace(*bytes, rank).second) throw input_error(cat("line ", number, ": a token for the second time"));
+  if (!out.bytes[rank].empty())
+    throw input_error(cat("line ", number, ": rank ", rank, " for the second time"));
+  if (!out.tokens.emplace(*bytes, rank).second)
+    throw input_error(cat("line ", number, ": a token for the second time"));
   out.bytes[rank] = *bytes;
 }
 
@@ -93,7 +110,8 @@ void index_pairs(Tokenizer::Impl& tokenizer) {
       const auto left = tokenizer.tokens.find(whole.substr(0, cut));
       if (left == tokenizer.tokens.end()) continue;
       const auto right = tokenizer.tokens.find(whole.substr(cut));
-      if (right != tokenizer.tokens.end()) tokenizer.pairs.set(left->second, right->second, rank, rank);
+      if (right != tokenizer.tokens.end())
+        tokenizer.pairs.set(left->second, right->second, rank, rank);
     }
   }
 }
@@ -124,7 +142,8 @@ std::unique_ptr<Tokenizer::Impl> read_rank_file(std::string_view file, const std
   if (out->tokens.empty()) throw input_error("no ranks in it");
   const NamedSplit& chosen = choose_split(split, out->tokens.size());
   out->split = chosen.name;
-  out->stages = {{SplitStage::Kind::matches, std::make_shared<Regex>(chosen.pattern, RegexDialect::rust)}};
+  out->stages = {
+      {SplitStage::Kind::matches, std::make_shared<Regex>(chosen.pattern, RegexDialect::rust)}};
   out->whole_piece_first = true;
   out->index_bytes();
   index_pairs(*out);

@@ -13,8 +13,9 @@ namespace blt::text {
 // Which engine a pattern was written for: they differ in what `$` and `\s` mean.
 enum class RegexDialect { rust, oniguruma };
 
-// The pattern as PCRE2 must read it to match like the dialect: \s is Unicode's White_Space in both dialects, but PCRE2's
-// takes U+180E as well; Oniguruma's \w has marks and its \p{Script} no extensions. Errors: input (not translatable).
+// The pattern as PCRE2 must read it to match like the dialect: \s is Unicode's White_Space in both
+// dialects, but PCRE2's takes U+180E as well; Oniguruma's \w has marks and its \p{Script} no
+// extensions. Errors: input (not translatable).
 std::string translate_regex(std::string_view pattern, RegexDialect dialect);
 
 class Regex {
@@ -26,7 +27,8 @@ class Regex {
    public:
     Matcher();
     // The next match at or after `from`, or false. text is valid UTF-8. Errors: resource.
-    bool find(const Regex& regex, std::string_view text, std::size_t from, std::size_t& begin, std::size_t& end);
+    bool find(const Regex& regex, std::string_view text, std::size_t from, std::size_t& begin,
+              std::size_t& end);
 
    private:
     std::shared_ptr<void> data_, context_, stack_;
@@ -46,9 +48,10 @@ struct SplitStage {
   std::shared_ptr<const Regex> regex;  // null for prefix_space
 };
 
-// Calls `take` with each piece of the text, in order. Each stage sees the pieces of the one before as texts of their own.
+// Calls `take` with each piece of the text, in order. Each stage sees the pieces of the one before
+// as texts of their own.
 using TakePiece = std::function<void(std::string_view)>;
-void split_text(const std::vector<SplitStage>& stages, Regex::Matcher& matcher, std::string_view text,
-                const TakePiece& take);
+void split_text(const std::vector<SplitStage>& stages, Regex::Matcher& matcher,
+                std::string_view text, const TakePiece& take);
 
 }  // namespace blt::text

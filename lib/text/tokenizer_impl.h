@@ -17,7 +17,9 @@ namespace blt::text {
 
 struct TextHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
 };
 template <class T>
 using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
@@ -25,11 +27,12 @@ using TextMap = std::unordered_map<std::string, T, TextHash, std::equal_to<>>;
 struct Tokenizer::Impl {
   std::string split;
   std::vector<SplitStage> stages;
-  std::vector<std::string> bytes;    // by token; empty where a number is not used
-  TextMap<Token> tokens;             // by bytes
+  std::vector<std::string> bytes;  // by token; empty where a number is not used
+  TextMap<Token> tokens;           // by bytes
   std::array<Token, 256> byte_tokens{};
   PairTable pairs;
-  // A piece that is a token as a whole is that token, whatever the merges say (tiktoken; tokenizer.json's ignore_merges).
+  // A piece that is a token as a whole is that token, whatever the merges say (tiktoken;
+  // tokenizer.json's ignore_merges).
   bool whole_piece_first = false;
 
   // Fills byte_tokens. Errors: input (a byte without a token).

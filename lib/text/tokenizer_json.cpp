@@ -15,7 +15,8 @@ using FileJson = nlohmann::json;
 constexpr const char* byte_level_pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-// GPT-2's alphabet: printable Latin-1 characters stand for their own byte, the rest for U+0100 and up in order.
+// GPT-2's alphabet: printable Latin-1 characters stand for their own byte, the rest for U+0100 and
+// up in order.
 class ByteAlphabet {
  public:
   ByteAlphabet() {
@@ -43,19 +44,26 @@ class ByteAlphabet {
   std::unordered_map<char32_t, char> codes_;
 };
 
-std::string type_of(const FileJson& part) { return part.is_object() ? part.value("type", std::string()) : std::string(); }
+std::string type_of(const FileJson& part) {
+  return part.is_object() ? part.value("type", std::string()) : std::string();
+}
 
-[[noreturn]] void refuse(const std::string& what) { throw input_error(cat(what, " is not supported")); }
+[[noreturn]] void refuse(const std::string& what) {
+  throw input_error(cat(what, " is not supported"));
+}
 
 bool is_unset(const FileJson& object, const char* key) {
   const auto found = object.find(key);
-  return found == object.end() || found->is_null() || *found == "" || *found == false || *found == 0;
+  return found == object.end() || found->is_null() || *found == "" || *found == false ||
+         *found == 0;
 }
 
 void add_byte_level(const FileJson& part, std::vector<SplitStage>& stages) {
-  if (part.value("add_prefix_space", true)) stages.push_back({SplitStage::Kind::prefix_space, nullptr});
+  if (part.value("add_prefix_space", true))
+    stages.push_back({SplitStage::Kind::prefix_space, nullptr});
   if (part.value("use_regex", true)) {
-    stages.push_back({SplitStage::Kind::isolate, std::make_shared<Regex>(byte_level_pattern, RegexDialect::oniguruma)});
+    stages.push_back({SplitStage::Kind::isolate,
+                      std::make_shared<Regex>(byte_level_pattern, RegexDialect::oniguruma)});
   }
 }
 
@@ -78,12 +86,14 @@ void add_split(const FileJson& part, std::vector<SplitStage>& stages) {
     refuse(cat("pre_tokenizer Split with behavior ", behavior, invert ? ", inverted," : ""));
   }
   const auto kind = behavior == "Isolated" ? SplitStage::Kind::isolate : SplitStage::Kind::matches;
-  stages.push_back({kind, std::make_shared<Regex>(regex ? text : quoted(text), RegexDialect::oniguruma)});
+  stages.push_back(
+      {kind, std::make_shared<Regex>(regex ? text : quoted(text), RegexDialect::oniguruma)});
 }
 
 void add_digits(const FileJson& part, std::vector<SplitStage>& stages) {
   const char* const pattern = part.value("individual_digits", false) ? "\\p{N}" : "\\p{N}+";
-  stages.push_back({SplitStage::Kind::isolate, std::make_shared<Regex>(pattern, RegexDialect::oniguruma)});
+  stages.push_back(
+      {SplitStage::Kind::isolate, std::make_shared<Regex>(pattern, RegexDialect::oniguruma)});
 }
 
 std::vector<SplitStage> read_pre_tokenizer(const FileJson& part) {
@@ -95,10 +105,14 @@ std::vector<SplitStage> read_pre_tokenizer(const FileJson& part) {
   std::vector<SplitStage> stages;
   for (const auto& stage : parts) {
     const std::string type = type_of(stage);
-    if (type == "ByteLevel" && &stage == &parts.back()) add_byte_level(stage, stages);
-    else if (type == "Split") add_split(stage, stages);
-    else if (type == "Digits") add_digits(stage, stages);
-    else refuse(cat("pre_tokenizer ", type, " at this place"));
+    if (type == "ByteLevel" && &stage == &parts.back())
+      add_byte_level(stage, stages);
+    else if (type == "Split")
+      add_split(stage, stages);
+    else if (type == "Digits")
+      add_digits(stage, stages);
+    else
+      refuse(cat("pre_tokenizer ", type, " at this place"));
   }
   return stages;
 }
@@ -106,7 +120,8 @@ std::vector<SplitStage> read_pre_tokenizer(const FileJson& part) {
 void check_normalizer(const FileJson& file) {
   const auto found = file.find("normalizer");
   if (found == file.end() || found->is_null()) return;
-  if (type_of(*found) == "Sequence" && found->value("normalizers", FileJson::array()).empty()) return;
+  if (type_of(*found) == "Sequence" && found->value("normalizers", FileJson::array()).empty())
+    return;
   refuse(cat("normalizer ", type_of(*found), " (bytes are never changed here)"));
 }
 
@@ -136,7 +151,8 @@ Vocabulary read_vocabulary(const FileJson& model, Tokenizer::Impl& out) {
   for (const auto& [text, id] : model.at("vocab").items()) {
     const Token token = read_id(text, id);
     if (token >= out.bytes.size()) out.bytes.resize(token + 1);
-    if (!out.bytes[token].empty()) throw input_error(cat("model.vocab: id ", token, " for the second time"));
+    if (!out.bytes[token].empty())
+      throw input_error(cat("model.vocab: id ", token, " for the second time"));
     vocabulary.emplace(text, token);
     // Names outside the alphabet are special tokens, which text never gives.
     const bool plain = alphabet.decode(text, bytes) && !bytes.empty();
@@ -147,7 +163,8 @@ Vocabulary read_vocabulary(const FileJson& model, Tokenizer::Impl& out) {
 }
 
 std::pair<std::string, std::string> read_merge(const FileJson& merge, std::size_t number) {
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) return {merge[0], merge[1]};
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
+    return {merge[0], merge[1]};
   if (merge.is_string()) {
     const std::string text = merge;
     const auto space = text.find(' ');
@@ -167,7 +184,8 @@ void read_merges(const FileJson& model, const Vocabulary& vocabulary, Tokenizer:
     const auto [left, right] = read_merge(merge, rank + 1);
     const auto find = [&](const std::string& text) {
       const auto found = vocabulary.find(text);
-      if (found == vocabulary.end()) throw input_error(cat("model.merges: item ", rank + 1, ": no token \"", text, "\""));
+      if (found == vocabulary.end())
+        throw input_error(cat("model.merges: item ", rank + 1, ": no token \"", text, "\""));
       return found->second;
     };
     out.pairs.set(find(left), find(right), rank, find(left + right));
@@ -189,10 +207,12 @@ std::unique_ptr<Tokenizer::Impl> read_tokenizer_json(std::string_view text) {
     out->whole_piece_first = model.value("ignore_merges", false);
     read_merges(model, read_vocabulary(model, *out), *out);
   } catch (const FileJson::exception& error) {
-    // "[json.exception.out_of_range.403] key 'model' not found": the number says nothing to a reader.
+    // "[json.exception.out_of_range.403] key 'model' not found": the number says nothing to a
+    // reader.
     const std::string_view message = error.what();
     const auto bracket = message.find("] ");
-    throw input_error(cat("not a tokenizer.json: ", message.substr(bracket == std::string_view::npos ? 0 : bracket + 2)));
+    throw input_error(cat("not a tokenizer.json: ",
+                          message.substr(bracket == std::string_view::npos ? 0 : bracket + 2)));
   }
   out->index_bytes();
   return out;

@@ -9,9 +9,12 @@ namespace {
 
 constexpr char32_t replacement = 0xFFFD;
 
-std::uint8_t byte_at(std::string_view text, std::size_t i) { return static_cast<std::uint8_t>(text[i]); }
+std::uint8_t byte_at(std::string_view text, std::size_t i) {
+  return static_cast<std::uint8_t>(text[i]);
+}
 
-// Unicode 15, table 3-7: how long the character is and what its second byte may be. size 0: no character starts so.
+// Unicode 15, table 3-7: how long the character is and what its second byte may be. size 0: no
+// character starts so.
 struct Lead {
   std::size_t size;
   std::uint8_t low, high;
@@ -33,9 +36,9 @@ Lead lead_of(std::uint8_t byte) {
 // C1 controls, separators, and formats that reorder or hide what stands beside them.
 bool disturbs_terminal(char32_t c) {
   // The zero-width joiners 200C and 200D stay: Persian, Indic scripts and emoji need them.
-  return (c >= 0x7F && c < 0xA0) || c == 0xAD || c == 0x61C || c == 0x200B || c == 0x200E || c == 0x200F ||
-         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFB) ||
-         (c >= 0xE0000 && c <= 0xE0FFF);
+  return (c >= 0x7F && c < 0xA0) || c == 0xAD || c == 0x61C || c == 0x200B || c == 0x200E ||
+         c == 0x200F || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+         c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFB) || (c >= 0xE0000 && c <= 0xE0FFF);
 }
 
 constexpr char hex_digits[] = "0123456789abcdef";
@@ -55,12 +58,18 @@ void append_code_escape(std::string& out, char32_t code) {
 }
 
 void append_ascii_escaped(std::string& out, char c, const EscapeOptions& options) {
-  if (c == '\n') out += options.newlines ? "\\n" : "\n";
-  else if (c == '\t') out += "\\t";
-  else if (c == '\r') out += "\\r";
-  else if (c == '\\') out += "\\\\";
-  else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) append_byte_escape(out, static_cast<std::uint8_t>(c));
-  else out += c;
+  if (c == '\n')
+    out += options.newlines ? "\\n" : "\n";
+  else if (c == '\t')
+    out += "\\t";
+  else if (c == '\r')
+    out += "\\r";
+  else if (c == '\\')
+    out += "\\\\";
+  else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+    append_byte_escape(out, static_cast<std::uint8_t>(c));
+  else
+    out += c;
 }
 
 }  // namespace
@@ -145,8 +154,10 @@ std::string Utf8Stream::push(std::string_view bytes) {
       held_ = bytes;
       break;
     }
-    if (invalid_ == InvalidBytes::keep) out += bytes.substr(0, step.size);
-    else append_utf8(out, replacement);
+    if (invalid_ == InvalidBytes::keep)
+      out += bytes.substr(0, step.size);
+    else
+      append_utf8(out, replacement);
     bytes.remove_prefix(step.size);
   }
   return out;
@@ -154,8 +165,10 @@ std::string Utf8Stream::push(std::string_view bytes) {
 
 std::string Utf8Stream::finish() {
   std::string out;
-  if (invalid_ == InvalidBytes::keep) out = held_;
-  else if (!held_.empty()) append_utf8(out, replacement);
+  if (invalid_ == InvalidBytes::keep)
+    out = held_;
+  else if (!held_.empty())
+    append_utf8(out, replacement);
   held_.clear();
   return out;
 }

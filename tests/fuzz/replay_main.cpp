@@ -10,8 +10,8 @@
 
 namespace {
 
-constexpr int mutations = 1500;
-constexpr std::size_t truncations = 150;
+constexpr int mutations = 800;
+constexpr std::size_t truncations = 80;
 
 std::size_t runs = 0;
 

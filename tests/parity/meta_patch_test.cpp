@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The patch rules against the outputs of the original implementation: every case that it computes and that does not hang
-// on ties must agree. A small part lies in tests/data; the whole is read where the reference outputs are.
+// The patch rules against the outputs of the original implementation: every case that it computes
+// and that does not hang on ties must agree. A small part lies in tests/data; the whole is read
+// where the reference outputs are.
 #include <zstd.h>
 
 #include <catch2/catch.hpp>
@@ -35,7 +36,8 @@ struct Agreement {
 
 std::string decompress(const std::string& file) {
   const std::string packed = read_file(file);
-  std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(), ZSTD_freeDStream);
+  std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(),
+                                                                    ZSTD_freeDStream);
   ZSTD_inBuffer in{packed.data(), packed.size(), 0};
   std::string text, block(ZSTD_DStreamOutSize(), '\0');
   while (in.pos < in.size) {
@@ -47,10 +49,14 @@ std::string decompress(const std::string& file) {
 }
 
 Scheme scheme_of(const std::string& name) {
-  static const std::map<std::string, Scheme> names = {
-      {"entropy", Scheme::entropy}, {"entropy_monotonicity", Scheme::monotonic}, {"entropy_threshold_add", Scheme::combined},
-      {"entropy_topk", Scheme::topk}, {"static", Scheme::strided}, {"space", Scheme::space}, {"byte", Scheme::byte},
-      {"bpe", Scheme::delimiter}};
+  static const std::map<std::string, Scheme> names = {{"entropy", Scheme::entropy},
+                                                      {"entropy_monotonicity", Scheme::monotonic},
+                                                      {"entropy_threshold_add", Scheme::combined},
+                                                      {"entropy_topk", Scheme::topk},
+                                                      {"static", Scheme::strided},
+                                                      {"space", Scheme::space},
+                                                      {"byte", Scheme::byte},
+                                                      {"bpe", Scheme::delimiter}};
   return names.at(name);
 }
 
@@ -60,7 +66,8 @@ Rules rules_of(const Json& line) {
   if (line.at("threshold").is_number()) rules.threshold = line["threshold"];
   if (line.at("threshold_add").is_number()) rules.threshold_add = line["threshold_add"];
   if (line.at("patch_size").is_number()) rules.patch_size = line["patch_size"];
-  if (line.at("max_patch_length").is_number()) rules.max_patch_length = line["max_patch_length"].get<std::int64_t>();
+  if (line.at("max_patch_length").is_number())
+    rules.max_patch_length = line["max_patch_length"].get<std::int64_t>();
   rules.include_next_token = line.at("include_next_token");
   return rules;
 }
@@ -90,12 +97,15 @@ Agreement compare(const std::string& text) {
     const auto expected = json.at("patch_lengths").get<std::vector<Lengths>>();
     bool agrees = expected.size() == input.tokens.size();
     for (std::size_t row = 0; agrees && row < expected.size(); ++row) {
-      agrees = patch::cut(input.tokens[row], input.entropies[row], rules_of(json)) == without_padding(expected[row]);
+      agrees = patch::cut(input.tokens[row], input.entropies[row], rules_of(json)) ==
+               without_padding(expected[row]);
     }
     auto& [agreed, compared] = result.schemes[json.at("scheme")];
     ++compared;
-    if (agrees) ++agreed;
-    else if (result.failures.size() < 5) result.failures.push_back(line.substr(0, 400));
+    if (agrees)
+      ++agreed;
+    else if (result.failures.size() < 5)
+      result.failures.push_back(line.substr(0, 400));
   }
   return result;
 }

@@ -26,7 +26,8 @@ Case any_case() {
     // Few distinct values, so that ties and equality with the threshold come up.
     c.entropies.push_back(static_cast<float>(*rc::gen::inRange(0, 9)) / 2);
   }
-  c.rules.scheme = static_cast<Scheme>(*rc::gen::inRange(0, static_cast<int>(std::size(scheme_names))));
+  c.rules.scheme =
+      static_cast<Scheme>(*rc::gen::inRange(0, static_cast<int>(std::size(scheme_names))));
   c.rules.threshold = *rc::gen::inRange(-4, 9) / 2.0;
   c.rules.threshold_add = *rc::gen::inRange(-4, 5) / 2.0;
   c.rules.patch_size = *rc::gen::inRange(1, 9);
@@ -36,7 +37,9 @@ Case any_case() {
   return c;
 }
 
-void check(bool passed) { CHECK(passed); }
+void check(bool passed) {
+  CHECK(passed);
+}
 
 }  // namespace
 
@@ -65,10 +68,13 @@ TEST_CASE("a prefix's borders stay when the row goes on") {
       return starts;
     };
     auto whole = borders(cut(c.tokens, c.entropies, c.rules));
-    const auto part = borders(cut(std::span(c.tokens).first(size), std::span(c.entropies).first(size), c.rules));
+    const auto part =
+        borders(cut(std::span(c.tokens).first(size), std::span(c.entropies).first(size), c.rules));
     std::erase_if(whole, [&](std::uint32_t start) { return start > size; });
     // The delimiter rule does not look at the last token: only that border may be new.
-    if (c.rules.scheme == Scheme::delimiter && !c.rules.max_patch_length && whole.size() > part.size()) whole.pop_back();
+    if (c.rules.scheme == Scheme::delimiter && !c.rules.max_patch_length &&
+        whole.size() > part.size())
+      whole.pop_back();
     if (c.rules.scheme != Scheme::delimiter || !c.rules.max_patch_length) RC_ASSERT(part == whole);
   }));
 }
@@ -90,7 +96,8 @@ TEST_CASE("any bytes can be cut, and a document is cut like its ids") {
     const std::vector<TokenId> ids = encode(text);
     std::vector<float> entropies(ids.size());
     for (auto& h : entropies) h = static_cast<float>(*rc::gen::inRange(0, 9)) / 2;
-    RC_ASSERT(cut_document(text, entropies, c.rules) == training_form(cut(ids, entropies, c.rules)));
+    RC_ASSERT(cut_document(text, entropies, c.rules) ==
+              training_form(cut(ids, entropies, c.rules)));
   }));
 }
 
@@ -100,10 +107,12 @@ TEST_CASE("splitting is idempotent and keeps sums") {
     const auto most = *rc::gen::inRange<std::int64_t>(1, 50);
     const Lengths split = split_long(lengths, most);
     RC_ASSERT(split_long(split, most) == split);
-    RC_ASSERT(std::accumulate(split.begin(), split.end(), 0u) == std::accumulate(lengths.begin(), lengths.end(), 0u));
+    RC_ASSERT(std::accumulate(split.begin(), split.end(), 0u) ==
+              std::accumulate(lengths.begin(), lengths.end(), 0u));
   }));
 }
 
 TEST_CASE("base64 gives any bytes back") {
-  check(rc::check([](const std::string& bytes) { RC_ASSERT(decode_base64(encode_base64(bytes)) == bytes); }));
+  check(rc::check(
+      [](const std::string& bytes) { RC_ASSERT(decode_base64(encode_base64(bytes)) == bytes); }));
 }

@@ -23,7 +23,9 @@ std::shared_ptr<const Tokenizer> open(const std::string& name) {
   return Tokenizer::open(data + "small.tiktoken", name);
 }
 
-Encoder encoder(const std::string& name) { return Encoder(open(name)); }
+Encoder encoder(const std::string& name) {
+  return Encoder(open(name));
+}
 
 // The file with one part of its JSON replaced.
 std::string changed(const char* name, const char* pointer, Json value) {
@@ -66,7 +68,8 @@ TEST_CASE("decode(encode(x)) == x for any bytes", "[bpe]") {
       std::string text;
       const auto size = random.below(200);
       const auto range = random.below(2) ? 256 : 4;  // few distinct bytes: many merges
-      for (std::uint64_t i = 0; i < size; ++i) text += static_cast<char>(range == 256 ? random.below(256) : 'a' + random.below(4));
+      for (std::uint64_t i = 0; i < size; ++i)
+        text += static_cast<char>(range == 256 ? random.below(256) : 'a' + random.below(4));
       const auto tokens = enc.encode(text);
       CHECK(tokenizer->decode(tokens) == text);
     }
@@ -87,7 +90,8 @@ TEST_CASE("invalid UTF-8 bytes are tokens of their own", "[bpe]") {
 }
 
 TEST_CASE("long pieces merge as short ones do", "[bpe]") {
-  // A piece beyond the linear loop's bound against the plain definition: the leftmost pair of lowest rank, again and again.
+  // A piece beyond the linear loop's bound against the plain definition: the leftmost pair of
+  // lowest rank, again and again.
   const auto tokenizer = open("gpt2");
   Encoder enc(tokenizer);
   std::map<std::string, Token, std::less<>> ranks;
@@ -96,7 +100,8 @@ TEST_CASE("long pieces merge as short ones do", "[bpe]") {
   for (int round = 0; round < 20; ++round) {
     std::string text;
     const std::size_t size = 30 + random.below(300);
-    while (text.size() < size) text += tokenizer->bytes(static_cast<Token>(256 + random.below(tokenizer->size() - 256)));
+    while (text.size() < size)
+      text += tokenizer->bytes(static_cast<Token>(256 + random.below(tokenizer->size() - 256)));
     std::erase_if(text, [](char c) { return c < 'a' || c > 'z'; });  // one word
     std::vector<std::string> parts;
     for (const char c : text) parts.emplace_back(1, c);
@@ -122,15 +127,23 @@ TEST_CASE("long pieces merge as short ones do", "[bpe]") {
 
 TEST_CASE("the split pattern of a rank file is chosen or must be named", "[bpe]") {
   CHECK(open("llama3")->split() == "llama3");
-  CHECK(message_of([] { Tokenizer::open(data + "small.tiktoken"); }).find("does not tell the split pattern") != std::string::npos);
-  CHECK(message_of([] { Tokenizer::open(data + "small.tiktoken", "gpt9"); }).find("unknown split pattern 'gpt9'") != std::string::npos);
-  CHECK(message_of([] { Tokenizer::open(data + "small.json", "gpt2"); }).find("own split pattern") != std::string::npos);
+  CHECK(message_of([] {
+          Tokenizer::open(data + "small.tiktoken");
+        }).find("does not tell the split pattern") != std::string::npos);
+  CHECK(message_of([] {
+          Tokenizer::open(data + "small.tiktoken", "gpt9");
+        }).find("unknown split pattern 'gpt9'") != std::string::npos);
+  CHECK(message_of([] {
+          Tokenizer::open(data + "small.json", "gpt2");
+        }).find("own split pattern") != std::string::npos);
 }
 
 TEST_CASE("damaged rank files are told by line", "[bpe]") {
   const std::string good = read_file(data + "small.tiktoken");
   const auto lines = std::to_string(std::count(good.begin(), good.end(), '\n') + 1);
-  const auto told = [](const std::string& file) { return message_of([&] { Tokenizer::from_ranks(file, "gpt2"); }); };
+  const auto told = [](const std::string& file) {
+    return message_of([&] { Tokenizer::from_ranks(file, "gpt2"); });
+  };
   CHECK(told(good).empty());
   CHECK(told(good + "IQ==\n") == "line " + lines + " is not \"base64 rank\"");
   CHECK(told(good + "I!== 900\n") == "line " + lines + " is not \"base64 rank\"");
@@ -143,30 +156,45 @@ TEST_CASE("damaged rank files are told by line", "[bpe]") {
 }
 
 TEST_CASE("tokenizer.json files that cannot be followed exactly are refused", "[bpe]") {
-  const auto told = [](const std::string& file) { return message_of([&] { Tokenizer::from_json(file); }); };
+  const auto told = [](const std::string& file) {
+    return message_of([&] { Tokenizer::from_json(file); });
+  };
   CHECK(told(read_file(data + "small.json")).empty());
   CHECK(told(changed("small.json", "/normalizer", {{"type", "NFC"}})).find("normalizer NFC") == 0);
-  CHECK(told(changed("small.json", "/model/type", "Unigram")) == "not a byte-level BPE: its model is Unigram");
+  CHECK(told(changed("small.json", "/model/type", "Unigram")) ==
+        "not a byte-level BPE: its model is Unigram");
   CHECK(told(changed("small.json", "/model/dropout", 0.1)) == "model.dropout is not supported");
-  CHECK(told(changed("small.json", "/model/end_of_word_suffix", "</w>")) == "model.end_of_word_suffix is not supported");
-  CHECK(told(changed("small.json", "/pre_tokenizer", nullptr)).find("does not end in ByteLevel") != std::string::npos);
-  CHECK(told(changed("small.json", "/pre_tokenizer/pretokenizers/0/behavior", "MergedWithNext")).find("MergedWithNext") != std::string::npos);
-  CHECK(told(changed("small.json", "/pre_tokenizer/pretokenizers/0/pattern/Regex", "(")).find("does not compile") != std::string::npos);
-  CHECK(told(changed("small.json", "/pre_tokenizer/pretokenizers/0/pattern/Regex", "[a[b]]")).find("a class inside a class") != std::string::npos);
+  CHECK(told(changed("small.json", "/model/end_of_word_suffix", "</w>")) ==
+        "model.end_of_word_suffix is not supported");
+  CHECK(told(changed("small.json", "/pre_tokenizer", nullptr)).find("does not end in ByteLevel") !=
+        std::string::npos);
+  CHECK(told(changed("small.json", "/pre_tokenizer/pretokenizers/0/behavior", "MergedWithNext"))
+            .find("MergedWithNext") != std::string::npos);
+  CHECK(told(changed("small.json", "/pre_tokenizer/pretokenizers/0/pattern/Regex", "("))
+            .find("does not compile") != std::string::npos);
+  CHECK(told(changed("small.json", "/pre_tokenizer/pretokenizers/0/pattern/Regex", "[a[b]]"))
+            .find("a class inside a class") != std::string::npos);
   CHECK(told(changed("small.json", "/model/merges/0", "a")).find("model.merges: item 1") == 0);
-  CHECK(told(changed("small.json", "/model/merges/0", Json::array({"a", "\xC3\xA9\xC3\xA9"}))).find("no token") != std::string::npos);
+  CHECK(told(changed("small.json", "/model/merges/0", Json::array({"a", "\xC3\xA9\xC3\xA9"})))
+            .find("no token") != std::string::npos);
   CHECK(told(changed("small.json", "/model/vocab/a", -1)).find("model.vocab") == 0);
   CHECK(told("{}").find("not a tokenizer.json") == 0);
   CHECK(told("{").find("not a tokenizer.json") == 0);
   CHECK(told("{\"model\": []}").find("not a tokenizer.json") == 0);
-  CHECK(message_of([] { Tokenizer::open(data + "missing.json"); }).find("missing.json") != std::string::npos);
+  CHECK(message_of([] { Tokenizer::open(data + "missing.json"); }).find("missing.json") !=
+        std::string::npos);
 }
 
 TEST_CASE("spaces and signs of every kind split as the packages split them", "[bpe]") {
-  // U+180E is no white space for Rust and Oniguruma, though it is for PCRE2's \s: it stays with its neighbours.
+  // U+180E is no white space for Rust and Oniguruma, though it is for PCRE2's \s: it stays with its
+  // neighbours.
   Encoder enc = encoder("gpt2");
-  const auto all = enc.encode("a \xE1\xA0\x8E" "b");
-  CHECK(open("gpt2")->decode(all) == "a \xE1\xA0\x8E" "b");
+  const auto all = enc.encode(
+      "a \xE1\xA0\x8E"
+      "b");
+  CHECK(open("gpt2")->decode(all) ==
+        "a \xE1\xA0\x8E"
+        "b");
   const std::string words = "word ";
   std::string text;
   for (int i = 0; i < 200000; ++i) text += words;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The CUDA kernels' own source, run block by block and phase by phase on the CPU, against the CPU kernels. Registers and
-// shared memory start as NaNs. Running the threads of each phase in both orders gives the same bits unless a thread reads
-// what another one of the same phase writes.
+// The CUDA kernels' own source, run block by block and phase by phase on the CPU, against the CPU
+// kernels. Registers and shared memory start as NaNs. Running the threads of each phase in both
+// orders gives the same bits unless a thread reads what another one of the same phase writes.
 #include <catch2/catch.hpp>
 #include <stdexcept>
 
@@ -27,7 +27,8 @@ class HostRegisters {
 
 class HostBlock {
  public:
-  HostBlock(std::int64_t index, int threads, bool backwards, const std::vector<unsigned char>& shared)
+  HostBlock(std::int64_t index, int threads, bool backwards,
+            const std::vector<unsigned char>& shared)
       : index_(index), threads_(threads), backwards_(backwards), shared_(shared) {}
 
   std::int64_t index() const { return index_; }
@@ -52,7 +53,8 @@ class HostBlock {
         std::vector<T> old;
         for (int t = 0; t < threads_; ++t) old.push_back(values[t].x[i]);
         for (int t = 0; t < threads_; ++t) {
-          values[t].x[i] = Op::of(old[static_cast<std::size_t>(t)], old[static_cast<std::size_t>(t ^ apart)]);
+          values[t].x[i] =
+              Op::of(old[static_cast<std::size_t>(t)], old[static_cast<std::size_t>(t ^ apart)]);
         }
       }
     }
@@ -73,7 +75,8 @@ struct HostLauncher {
     static_assert(sizeof(Shared) <= 163 * 1024, "a block of sm_80 has no more shared memory");
     static_assert(Kernel::threads % 32 == 0 && Kernel::threads <= 1024);
     std::vector<unsigned char> memory(sizeof(Shared) + 16);
-    auto* aligned = memory.data() + (16 - reinterpret_cast<std::uintptr_t>(memory.data()) % 16) % 16;
+    auto* aligned =
+        memory.data() + (16 - reinterpret_cast<std::uintptr_t>(memory.data()) % 16) % 16;
     for (std::int64_t i = 0; i < blocks; ++i) {
       const std::int64_t index = Backwards ? blocks - 1 - i : i;
       std::fill(memory.begin(), memory.end(), static_cast<unsigned char>(0xff));
@@ -86,9 +89,11 @@ struct HostLauncher {
 template <bool Backwards>
 const Table& emulated() {
   using O = gpu::Operations<HostLauncher<Backwards>>;
-  static const Table table = {"emulated",     O::rms_norm,      O::rms_norm_backward,    O::rotary,     O::attention,
-                              O::attention_backward, O::swiglu, O::swiglu_backward,      O::cross_entropy, O::entropy,
-                              O::segment_max, O::segment_max_backward, O::hash_rows,     O::gather_sum, O::scatter_sum,
+  static const Table table = {"emulated",   O::rms_norm,        O::rms_norm_backward,
+                              O::rotary,    O::attention,       O::attention_backward,
+                              O::swiglu,    O::swiglu_backward, O::cross_entropy,
+                              O::entropy,   O::segment_max,     O::segment_max_backward,
+                              O::hash_rows, O::gather_sum,      O::scatter_sum,
                               O::adamw};
   return table;
 }
@@ -106,9 +111,13 @@ void check(const std::vector<Case>& cases) {
 
 }  // namespace
 
-TEST_CASE("emulated CUDA kernels agree with the CPU's") { check(simple_cases()); }
+TEST_CASE("emulated CUDA kernels agree with the CPU's") {
+  check(simple_cases());
+}
 
-TEST_CASE("emulated CUDA attention agrees with the CPU's") { check(attention_cases()); }
+TEST_CASE("emulated CUDA attention agrees with the CPU's") {
+  check(attention_cases());
+}
 
 TEST_CASE("emulated CUDA attention leaves keys that no query sees") {
   HostMemory memory;

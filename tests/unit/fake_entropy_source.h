@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An entropy source without a model: every position's value is a hash of the ids up to it, in [0, 4).
+// An entropy source without a model: every position's value is a hash of the ids up to it, in [0,
+// 4).
 #pragma once
 
 #include "blt/base/random.h"
@@ -11,9 +12,12 @@ class FakeEntropySource final : public EntropySource {
  public:
   explicit FakeEntropySource(std::uint64_t batch = 1 << 16) : batch_(batch) {}
 
-  static float value(std::uint64_t state) { return static_cast<float>(mix_seed(state, 7) % 40000) / 10000.0f; }
+  static float value(std::uint64_t state) {
+    return static_cast<float>(mix_seed(state, 7) % 40000) / 10000.0f;
+  }
 
-  std::vector<std::vector<float>> entropies(std::span<const std::vector<patch::TokenId>> documents) override {
+  std::vector<std::vector<float>> entropies(
+      std::span<const std::vector<patch::TokenId>> documents) override {
     ++calls;
     std::vector<std::vector<float>> out;
     for (const auto& document : documents) {

@@ -33,7 +33,8 @@ std::string message_of(const CutOptions& options, const std::string& line) {
 }
 
 struct Folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / cat("blt-json-lines-", ::getpid());
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / cat("blt-json-lines-", ::getpid());
   Folder() { std::filesystem::create_directories(path); }
   ~Folder() { std::filesystem::remove_all(path); }
 };
@@ -42,9 +43,12 @@ struct Folder {
 
 TEST_CASE("the line stays as it is, lengths are put behind") {
   LineCutter cutter(space_options());
-  CHECK(cutter.cut(R"({ "x": 1.50, "text": "ab cd" } )") == R"({ "x": 1.50, "text": "ab cd","patch_lengths":[1,3,2]})");
-  CHECK(cutter.cut(R"({"tokens":[1,101,36,101]})") == R"({"tokens":[1,101,36,101],"patch_lengths":[1,2,1]})");
-  CHECK(cutter.cut(R"({"patch_lengths":[9],"text":"a"})") == R"({"text":"a","patch_lengths":[1,1]})");
+  CHECK(cutter.cut(R"({ "x": 1.50, "text": "ab cd" } )") ==
+        R"({ "x": 1.50, "text": "ab cd","patch_lengths":[1,3,2]})");
+  CHECK(cutter.cut(R"({"tokens":[1,101,36,101]})") ==
+        R"({"tokens":[1,101,36,101],"patch_lengths":[1,2,1]})");
+  CHECK(cutter.cut(R"({"patch_lengths":[9],"text":"a"})") ==
+        R"({"text":"a","patch_lengths":[1,1]})");
   CHECK(cutter.cut(R"({"text":"}"})") == R"({"text":"}","patch_lengths":[1,1]})");
 }
 
@@ -53,8 +57,10 @@ TEST_CASE("text takes EOS when there is an entropy for it") {
   options.rules.threshold = 1;
   LineCutter cutter(options);
   CHECK(cutter.cut(R"({"text":"ab","entropies":[0,2,0]})").ends_with("\"patch_lengths\":[1,1,1]}"));
-  CHECK(cutter.cut(R"({"text":"ab","entropies":[0,2,0,0]})").ends_with("\"patch_lengths\":[1,1,2]}"));
-  CHECK(cutter.cut(R"({"bytes_base64":"/2E=","entropies":[0,0,3,0]})").ends_with("\"patch_lengths\":[1,2,1]}"));
+  CHECK(
+      cutter.cut(R"({"text":"ab","entropies":[0,2,0,0]})").ends_with("\"patch_lengths\":[1,1,2]}"));
+  CHECK(cutter.cut(R"({"bytes_base64":"/2E=","entropies":[0,0,3,0]})")
+            .ends_with("\"patch_lengths\":[1,2,1]}"));
   options = space_options();
   options.eos = true;
   CHECK(LineCutter(options).cut(R"({"text":"ab"})").ends_with("\"patch_lengths\":[1,3]}"));
@@ -62,8 +68,10 @@ TEST_CASE("text takes EOS when there is an entropy for it") {
 
 TEST_CASE("rows of a batch are filled up with zeros") {
   LineCutter cutter(space_options());
-  CHECK(cutter.cut(R"({"tokens":[[1,36,101,36],[1,101,101,101]]})").ends_with("\"patch_lengths\":[[1,3],[1,3]]}"));
-  CHECK(cutter.cut(R"({"tokens":[[1,101,36,101],[1,101,101,101]]})").ends_with("\"patch_lengths\":[[1,2,1],[1,3,0]]}"));
+  CHECK(cutter.cut(R"({"tokens":[[1,36,101,36],[1,101,101,101]]})")
+            .ends_with("\"patch_lengths\":[[1,3],[1,3]]}"));
+  CHECK(cutter.cut(R"({"tokens":[[1,101,36,101],[1,101,101,101]]})")
+            .ends_with("\"patch_lengths\":[[1,2,1],[1,3,0]]}"));
   CHECK(cutter.cut(R"({"tokens":[[1]]})").ends_with("\"patch_lengths\":[[1]]}"));
 }
 
@@ -80,14 +88,17 @@ TEST_CASE("bad lines are told") {
   CHECK(message_of(space, R"({"bytes_base64":"a"})").find("base64") == 0);
   CHECK(message_of({}, R"({"tokens":[1,5]})").find("no entropies") != std::string::npos);
   CHECK(message_of({}, R"({"tokens":[1,5],"entropies":[1]})") == "1 entropies for 2 tokens");
-  CHECK(message_of({}, R"({"tokens":[1,5],"entropies":[1,"x"]})") == "entropies: item 1 is no number");
-  CHECK(message_of({}, R"({"tokens":[[1],[1]],"entropies":[[1]]})") == "1 rows of entropies for 2 of tokens");
+  CHECK(message_of({}, R"({"tokens":[1,5],"entropies":[1,"x"]})") ==
+        "entropies: item 1 is no number");
+  CHECK(message_of({}, R"({"tokens":[[1],[1]],"entropies":[[1]]})") ==
+        "1 rows of entropies for 2 of tokens");
 }
 
 TEST_CASE("files are cut line by line; errors name the line or are skipped") {
   const Folder folder;
   const std::string file = folder.path / "rows.jsonl";
-  write_file(file, "{\"text\":\"a b\"}\n\n{\"text\":3}\r\n{\"text\":\"" + std::string(400000, 'x') + " y\"}");
+  write_file(file, "{\"text\":\"a b\"}\n\n{\"text\":3}\r\n{\"text\":\"" + std::string(400000, 'x') +
+                       " y\"}");
   std::vector<std::string> lines;
   const auto emit = [&](const std::string& line) {
     lines.push_back(line);
@@ -111,15 +122,19 @@ TEST_CASE("files are cut line by line; errors name the line or are skipped") {
 TEST_CASE("records become JSON lines that restore every byte") {
   std::string every;
   for (int c = 0; c < 256; ++c) every += static_cast<char>(c);
-  for (const std::string& text : {std::string("\"q\" \\ \n\t\r\x01\x7F \xE2\x82\xAC", 17), every, std::string()}) {
-    const shard::Record record{"id \"1\"", "en", text, {1, static_cast<std::uint32_t>(text.size() + 1)}, {0.5f, 1.25f}};
+  for (const std::string& text :
+       {std::string("\"q\" \\ \n\t\r\x01\x7F \xE2\x82\xAC", 17), every, std::string()}) {
+    const shard::Record record{
+        "id \"1\"", "en", text, {1, static_cast<std::uint32_t>(text.size() + 1)}, {0.5f, 1.25f}};
     const Json json = Json::parse(to_json_line(record, true));
     CHECK(json.at("id") == "id \"1\"");
     CHECK(json.at("group") == "en");
     CHECK(json.at("patch_lengths").get<Lengths>() == record.patch_lengths);
     CHECK(json.at("entropies") == Json({0.5, 1.25}));
     CHECK(json.contains("text") != json.contains("bytes_base64"));
-    CHECK((json.contains("text") ? json.at("text").get<std::string>() : decode_base64(json.at("bytes_base64").get<std::string>())) == text);
+    CHECK((json.contains("text")
+               ? json.at("text").get<std::string>()
+               : decode_base64(json.at("bytes_base64").get<std::string>())) == text);
     CHECK_FALSE(Json::parse(to_json_line(record, false)).contains("entropies"));
   }
   CHECK(encode_base64("f") == "Zg==");
@@ -129,12 +144,14 @@ TEST_CASE("records become JSON lines that restore every byte") {
 }
 
 TEST_CASE("show: borders, escapes and limits") {
-  const shard::Record record{"doc", "", "ab|\xE4\xBD\xA0\x1B\nz", {1, 2, 2, 3, 2}, {}};
-  CHECK(show_text(record, {}) == "== doc: 8 bytes, 5 patches, 1.60 bytes a patch ==\nab|\\|\\xE4|\\xBD\\xA0\\x1B|\nz\n");
-  CHECK(show_text(record, {.max_bytes = 2}) == "== doc: 8 bytes, 5 patches, 1.60 bytes a patch ==\nab [...]\n");
+  const shard::Record record{"doc", "", "ab|\xE4\xBD\xA0\x1B\nz", {1, 2, 2, 3, 3}, {}};
+  CHECK(show_text(record, {}) ==
+        "== doc: 9 bytes, 5 patches, 1.80 bytes a patch ==\nab|\\|\\xe4|\\xbd\\xa0\\x1b|\nz\n");
+  CHECK(show_text(record, {.max_bytes = 2}) ==
+        "== doc: 9 bytes, 5 patches, 1.80 bytes a patch ==\nab [...]\n");
   const std::string colored = show_text(record, {.color = true});
-  CHECK(colored.find("\033[7mab\033[0m\033[4m|\\xE4\033[0m") != std::string::npos);
+  CHECK(colored.find("\033[7mab\033[0m\033[4m|\\xe4\033[0m") != std::string::npos);
   const Json json = Json::parse(show_json(record, {}));
-  CHECK(json.at("patches") == Json({"", "ab", "|\\xE4", "\\xBD\\xA0\\x1B", "\\nz"}));
+  CHECK(json.at("patches") == Json({"", "ab", "|\\xe4", "\\xbd\\xa0\\x1b", "\\nz"}));
   CHECK(json.at("patch_lengths").get<Lengths>() == record.patch_lengths);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Every function of a kernel table on random inputs, for comparing one table with another: the emulated CUDA kernels, or
-// the CUDA plugin on a GPU, with the CPU's. Output buffers start with a marker and have a margin, so that numbers left
-// out or written past the end differ too.
+// Every function of a kernel table on random inputs, for comparing one table with another: the
+// emulated CUDA kernels, or the CUDA plugin on a GPU, with the CPU's. Output buffers start with a
+// marker and have a margin, so that numbers left out or written past the end differ too.
 #pragma once
 
 #include <algorithm>
@@ -69,7 +69,8 @@ struct Result {
 // One run of a case on one table.
 class Run {
  public:
-  Run(const Table& table, Memory& memory, std::uint32_t seed) : table_(table), memory_(memory), random_(seed) {}
+  Run(const Table& table, Memory& memory, std::uint32_t seed)
+      : table_(table), memory_(memory), random_(seed) {}
 
   const Table& table() const { return table_; }
   std::vector<Result> results() const {
@@ -115,7 +116,8 @@ class Run {
   }
   std::int32_t* whole_output(const std::string& name, std::int64_t count) {
     const Ints values(static_cast<std::size_t>(count) + margin, 75);
-    outputs_.push_back({name, memory_.upload(values.data(), values.size() * 4), values.size(), Element::f32, true});
+    outputs_.push_back({name, memory_.upload(values.data(), values.size() * 4), values.size(),
+                        Element::f32, true});
     return static_cast<std::int32_t*>(outputs_.back().data);
   }
 
@@ -195,7 +197,8 @@ inline std::vector<KeyRanges> key_ranges() {
   }
   all.push_back(causal.split(1));
 
-  KeyRanges pool{"two queries a patch, some patches empty", 0, {}, {}, {}}, spread{"bytes of patches", 0, {}, {}, {}};
+  KeyRanges pool{"two queries a patch, some patches empty", 0, {}, {}, {}},
+      spread{"bytes of patches", 0, {}, {}, {}};
   std::int32_t bytes = 0;
   for (std::int32_t patch = 0; patch < 60; ++patch) {
     const std::int32_t length = patch % 7;
@@ -207,6 +210,10 @@ inline std::vector<KeyRanges> key_ranges() {
     all.push_back(pool.split(least));
     all.push_back(spread.split(least));
   }
+
+  KeyRanges many{"more tasks than a block has threads", 0, {}, {}, {}};
+  for (std::int32_t i = 0; i < 700; ++i) many.add(2 * i, 2 * i + i % 3);
+  all.push_back(many.split(1));
 
   KeyRanges wide{"more keys than a tile, gaps that nobody sees", 0, {}, {}, {}};
   for (int i = 0; i < 5; ++i) wide.add(i < 2 ? 3 : 109, i < 2 ? 103 : 270);
@@ -230,8 +237,8 @@ struct Heads {
   std::int64_t heads, kv_heads, dim;
 };
 
-inline void attention_case(Run& run, const KeyRanges& ranges, const Heads& h, Element type, float deviation,
-                           float unseen) {
+inline void attention_case(Run& run, const KeyRanges& ranges, const Heads& h, Element type,
+                           float deviation, float unseen) {
   const auto queries = static_cast<std::int64_t>(ranges.first.size()), keys = ranges.keys;
   const std::int64_t q = queries * h.heads * h.dim, k = keys * h.kv_heads * h.dim;
   Attention p{};
@@ -264,16 +271,20 @@ inline std::string label(const std::string& name, Element type) {
 }
 
 inline void add_norm_cases(std::vector<Case>& all, Element type, double bound) {
-  for (const auto& [rows, dim] : {std::pair<std::int64_t, std::int64_t>{600, 192}, {257, 50}, {1, 1}, {0, 8}}) {
-    all.push_back({label("rms_norm and its backward, " + std::to_string(rows) + " x " + std::to_string(dim), type), bound,
-                   [=, rows = rows, dim = dim](Run& run) {
-                     const float *x = run.random(rows * dim), *w = run.random(dim);
-                     float* inverse = run.output("inverse_rms", rows);
-                     run.table().rms_norm({x, w, run.output("y", rows * dim, type), inverse, rows, dim, 1e-5f, type});
-                     const void* dy = run.random(rows * dim, type);
-                     float *dx = run.output("dx", rows * dim), *dw = run.output("dw", norm_parts(rows) * dim);
-                     run.table().rms_norm_backward({x, w, dy, inverse, dx, dw, rows, dim, type});
-                   }});
+  for (const auto& [rows, dim] :
+       {std::pair<std::int64_t, std::int64_t>{600, 192}, {257, 50}, {1, 1}, {0, 8}}) {
+    all.push_back(
+        {label("rms_norm and its backward, " + std::to_string(rows) + " x " + std::to_string(dim),
+               type),
+         bound, [=, rows = rows, dim = dim](Run& run) {
+           const float *x = run.random(rows * dim), *w = run.random(dim);
+           float* inverse = run.output("inverse_rms", rows);
+           run.table().rms_norm(
+               {x, w, run.output("y", rows * dim, type), inverse, rows, dim, 1e-5f, type});
+           const void* dy = run.random(rows * dim, type);
+           float *dx = run.output("dx", rows * dim), *dw = run.output("dw", norm_parts(rows) * dim);
+           run.table().rms_norm_backward({x, w, dy, inverse, dx, dw, rows, dim, type});
+         }});
   }
 }
 
@@ -282,40 +293,46 @@ inline void add_elementwise_cases(std::vector<Case>& all, Element type, double b
     all.push_back({label(inverse ? "rotary, inverse" : "rotary", type), bound, [=](Run& run) {
                      const std::int64_t rows = 41, heads = 3, dim = 14;
                      Floats table(300 * dim);
-                     for (std::size_t i = 0; i < table.size(); ++i) table[i] = std::cos(static_cast<float>(i) * 0.37f);
+                     for (std::size_t i = 0; i < table.size(); ++i)
+                       table[i] = std::cos(static_cast<float>(i) * 0.37f);
                      void* x = run.output("x", run.normal(rows * heads * dim), type);
-                     run.table().rotary({x, run.input(table), run.input(run.whole(rows, 0, 300)), rows, heads, dim,
-                                         inverse, type});
+                     run.table().rotary({x, run.input(table), run.input(run.whole(rows, 0, 300)),
+                                         rows, heads, dim, inverse, type});
                    }});
   }
   for (const std::int64_t count : {0, 1, 1881}) {
-    all.push_back({label("swiglu and its backward, " + std::to_string(count), type), bound, [=](Run& run) {
-                     const void *gate = run.random(count, type, 4), *up = run.random(count, type);
-                     run.table().swiglu({gate, up, run.output("h", count, type), count, type});
-                     const void* dh = run.random(count, type);
-                     void *dgate = run.output("dgate", count, type), *dup = run.output("dup", count, type);
-                     run.table().swiglu_backward({gate, up, dh, dgate, dup, count, type});
-                   }});
+    all.push_back(
+        {label("swiglu and its backward, " + std::to_string(count), type), bound, [=](Run& run) {
+           const void *gate = run.random(count, type, 4), *up = run.random(count, type);
+           run.table().swiglu({gate, up, run.output("h", count, type), count, type});
+           const void* dh = run.random(count, type);
+           void *dgate = run.output("dgate", count, type), *dup = run.output("dup", count, type);
+           run.table().swiglu_backward({gate, up, dh, dgate, dup, count, type});
+         }});
   }
 }
 
 inline void add_loss_cases(std::vector<Case>& all, Element type, double bound) {
-  for (const auto& [rows, classes] : {std::pair<std::int64_t, std::int64_t>{50, 260}, {19, 7}, {0, 5}, {3, 1}}) {
+  for (const auto& [rows, classes] :
+       {std::pair<std::int64_t, std::int64_t>{50, 260}, {19, 7}, {0, 5}, {3, 1}}) {
     const std::string size = std::to_string(rows) + " x " + std::to_string(classes);
     for (const bool gradient : {true, false}) {
-      all.push_back({label((gradient ? "cross_entropy with gradient, " : "cross_entropy, ") + size, type), bound,
-                     [=, rows = rows, classes = classes](Run& run) {
-                       const void* logits = run.random(rows * classes, type, 3);
-                       const auto* target = run.input(run.whole(rows, -1, static_cast<std::int32_t>(classes)));
-                       float* loss = run.output("loss", rows);
-                       void* dlogits = gradient ? run.output("dlogits", rows * classes, type) : nullptr;
-                       run.table().cross_entropy({logits, target, loss, dlogits, rows, classes, 0.25f, type});
-                     }});
+      all.push_back(
+          {label((gradient ? "cross_entropy with gradient, " : "cross_entropy, ") + size, type),
+           bound, [=, rows = rows, classes = classes](Run& run) {
+             const void* logits = run.random(rows * classes, type, 3);
+             const auto* target =
+                 run.input(run.whole(rows, -1, static_cast<std::int32_t>(classes)));
+             float* loss = run.output("loss", rows);
+             void* dlogits = gradient ? run.output("dlogits", rows * classes, type) : nullptr;
+             run.table().cross_entropy({logits, target, loss, dlogits, rows, classes, 0.25f, type});
+           }});
     }
-    all.push_back({label("entropy, " + size, type), bound, [=, rows = rows, classes = classes](Run& run) {
-                     run.table().entropy({run.random(rows * classes, type, 3), run.output("entropy", rows), rows,
-                                          classes, type});
-                   }});
+    all.push_back(
+        {label("entropy, " + size, type), bound, [=, rows = rows, classes = classes](Run& run) {
+           run.table().entropy({run.random(rows * classes, type, 3), run.output("entropy", rows),
+                                rows, classes, type});
+         }});
   }
 }
 
@@ -323,7 +340,8 @@ inline void add_segment_cases(std::vector<Case>& all) {
   all.push_back({"segment_max and its backward, with ties and empty segments", 1e-6, [](Run& run) {
                    const std::int64_t dim = 37;
                    const Ints starts = {0, 1, 1, 6, 10, 10, 10, 31, 31};
-                   const auto segments = static_cast<std::int64_t>(starts.size()) - 1, rows = std::int64_t{31};
+                   const auto segments = static_cast<std::int64_t>(starts.size()) - 1,
+                              rows = std::int64_t{31};
                    Floats x = run.normal(rows * dim);
                    for (float& value : x) value = std::round(value * 2);
                    const float* input = run.input(x);
@@ -343,23 +361,26 @@ inline void add_table_cases(std::vector<Case>& all) {
                    for (std::size_t i = 100; i < start.size(); ++i) start[i] = i < 103 ? 100 : 103;
                    const std::vector<std::uint64_t> primes = {1000000007, 5915587277, 1500450271};
                    std::int32_t* rows = run.whole_output("rows", 3 * count);
-                   run.table().hash_rows({run.input(run.whole(count, 0, 260)), run.input(start), rows,
-                                          run.input(Ints{3, 5, 8}), run.input(primes), count, 3, 500002});
+                   run.table().hash_rows({run.input(run.whole(count, 0, 260)), run.input(start),
+                                          rows, run.input(Ints{3, 5, 8}), run.input(primes), count,
+                                          3, 500002});
                  }});
   for (const bool accumulate : {false, true}) {
     all.push_back({accumulate ? "gather_sum, added" : "gather_sum", 1e-6, [=](Run& run) {
                      const std::int64_t count = 61, dim = 24, tables = 3, rows = 11;
-                     float* out = static_cast<float*>(run.output("out", run.normal(count * dim), Element::f32));
-                     run.table().gather_sum({run.random(tables * rows * dim), run.input(run.whole(tables * count, 0, 11)),
-                                             out, count, tables, rows, dim, accumulate});
+                     float* out = static_cast<float*>(
+                         run.output("out", run.normal(count * dim), Element::f32));
+                     run.table().gather_sum({run.random(tables * rows * dim),
+                                             run.input(run.whole(tables * count, 0, 11)), out,
+                                             count, tables, rows, dim, accumulate});
                    }});
   }
   all.push_back({"scatter_sum, with an empty group", 1e-6, [](Run& run) {
                    const std::int64_t dim = 10, groups = 4;
                    const std::vector<std::int64_t> offsets = {0, 3, 3, 40, 45};
                    float* out = run.output("out", groups * dim);
-                   run.table().scatter_sum({run.random(20 * dim), run.input(run.whole(45, 0, 20)), run.input(offsets),
-                                            out, groups, dim});
+                   run.table().scatter_sum({run.random(20 * dim), run.input(run.whole(45, 0, 20)),
+                                            run.input(offsets), out, groups, dim});
                  }});
   for (const bool by_rows : {false, true}) {
     all.push_back({by_rows ? "adamw by rows" : "adamw", 1e-6, [=](Run& run) {
@@ -367,12 +388,15 @@ inline void add_table_cases(std::vector<Case>& all) {
                      const std::vector<std::int64_t> chosen = {2, 3, 11, 29};
                      Floats squares = run.normal(rows * dim);
                      for (float& x : squares) x *= x;
-                     auto* w = static_cast<float*>(run.output("parameter", run.normal(rows * dim), Element::f32));
-                     auto* m = static_cast<float*>(run.output("moment1", run.normal(rows * dim), Element::f32));
+                     auto* w = static_cast<float*>(
+                         run.output("parameter", run.normal(rows * dim), Element::f32));
+                     auto* m = static_cast<float*>(
+                         run.output("moment1", run.normal(rows * dim), Element::f32));
                      auto* v = static_cast<float*>(run.output("moment2", squares, Element::f32));
                      const float* g = run.random(rows * dim);
-                     run.table().adamw({w, g, m, v, by_rows ? run.input(chosen) : nullptr, by_rows ? 4 : rows * dim,
-                                        by_rows ? dim : 0, 1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.5f, 0.271f, 0.142f});
+                     run.table().adamw({w, g, m, v, by_rows ? run.input(chosen) : nullptr,
+                                        by_rows ? 4 : rows * dim, by_rows ? dim : 0, 1e-2f, 0.9f,
+                                        0.95f, 1e-8f, 0.1f, 0.5f, 0.271f, 0.142f});
                    }});
   }
 }
@@ -393,16 +417,20 @@ inline std::vector<Case> simple_cases() {
 
 inline std::vector<Case> attention_cases() {
   std::vector<Case> all;
-  const std::vector<Heads> heads = {{3, 3, 64}, {4, 2, 16}, {2, 1, 12}, {1, 1, 80}, {2, 2, 128}, {2, 1, 200}, {1, 1, 256}};
+  const std::vector<Heads> heads = {{3, 3, 64},  {4, 2, 16},  {2, 1, 12}, {1, 1, 80},
+                                    {2, 2, 128}, {2, 1, 200}, {1, 1, 256}};
   const auto ranges = key_ranges();
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     for (std::size_t j = 0; j < heads.size(); ++j) {
       const Element type = (i + j) % 2 ? Element::bf16 : Element::f32;
       const float deviation = i == 0 ? 3 : 1;  // large scores: the running maximum moves
       const auto& h = heads[j];
-      all.push_back({label("attention and its backward, " + ranges[i].name + ", heads " + std::to_string(h.heads) + "/" +
-                               std::to_string(h.kv_heads) + " x " + std::to_string(h.dim), type),
-                     type == Element::f32 ? 5e-5 : 2e-2, [r = ranges[i], h, type, deviation](Run& run) {
+      all.push_back({label("attention and its backward, " + ranges[i].name + ", heads " +
+                               std::to_string(h.heads) + "/" + std::to_string(h.kv_heads) + " x " +
+                               std::to_string(h.dim),
+                           type),
+                     type == Element::f32 ? 5e-5 : 2e-2,
+                     [r = ranges[i], h, type, deviation](Run& run) {
                        attention_case(run, r, h, type, deviation, 0);
                      }});
     }
@@ -411,7 +439,8 @@ inline std::vector<Case> attention_cases() {
 }
 
 // The first difference of a and b beyond the bound, as text; empty: none.
-inline std::string difference(const std::vector<Result>& a, const std::vector<Result>& b, double bound) {
+inline std::string difference(const std::vector<Result>& a, const std::vector<Result>& b,
+                              double bound) {
   if (a.size() != b.size()) return "different results";
   for (std::size_t r = 0; r < a.size(); ++r) {
     double squares = 0;
@@ -420,14 +449,16 @@ inline std::string difference(const std::vector<Result>& a, const std::vector<Re
     for (std::size_t i = 0; i < b[r].values.size(); ++i) {
       const double x = a[r].values[i], y = b[r].values[i];
       if (std::abs(x - y) <= bound * (std::abs(y) + typical)) continue;  // false for a NaN
-      return b[r].name + "[" + std::to_string(i) + "] is " + std::to_string(x) + ", not " + std::to_string(y);
+      return b[r].name + "[" + std::to_string(i) + "] is " + std::to_string(x) + ", not " +
+             std::to_string(y);
     }
   }
   return {};
 }
 
 // Runs a case on both tables.
-inline std::string compare(const Case& c, const Table& ours, Memory& memory, const Table& oracle, Memory& host) {
+inline std::string compare(const Case& c, const Table& ours, Memory& memory, const Table& oracle,
+                           Memory& host) {
   Run a(ours, memory, 17), b(oracle, host, 17);
   c.body(a);
   c.body(b);
@@ -440,7 +471,8 @@ inline std::string unseen_keys(const Table& table, Memory& memory) {
     const Heads h{2, 1, 32};
     std::vector<bool> seen(static_cast<std::size_t>(ranges.keys), false);
     for (std::size_t i = 0; i < ranges.first.size(); ++i) {
-      for (auto j = ranges.first[i]; j < ranges.last[i]; ++j) seen[static_cast<std::size_t>(j)] = true;
+      for (auto j = ranges.first[i]; j < ranges.last[i]; ++j)
+        seen[static_cast<std::size_t>(j)] = true;
     }
     Run run(table, memory, 5);
     attention_case(run, ranges, h, Element::f32, 1, marker);

@@ -25,14 +25,17 @@ std::string json_lines(const std::vector<std::pair<std::string, std::string>>& d
   std::string out;
   int number = 0;
   for (const auto& [lang, text] : documents) {
-    out += dump_json({{"id", "d" + std::to_string(number++)}, {"lang", lang}, {"text", text}}) + "\n";
+    out +=
+        dump_json({{"id", "d" + std::to_string(number++)}, {"lang", lang}, {"text", text}}) + "\n";
   }
   return out;
 }
 
 const std::vector<std::pair<std::string, std::string>> sample = {
-    {"en", "The quick brown fox, it jumps over the lazy dog."}, {"de", "Zw\xC3\xB6lf Boxk\xC3\xA4mpfer jagen Viktor."},
-    {"en", ""},                                                  {"ja", "\xE3\x81\x84\xE3\x82\x8D\xE3\x81\xAF"},
+    {"en", "The quick brown fox, it jumps over the lazy dog."},
+    {"de", "Zw\xC3\xB6lf Boxk\xC3\xA4mpfer jagen Viktor."},
+    {"en", ""},
+    {"ja", "\xE3\x81\x84\xE3\x82\x8D\xE3\x81\xAF"},
     {"en", "a\nb\n\nc 123 456"},
 };
 
@@ -49,11 +52,13 @@ std::vector<std::uint64_t> expected_patches(const patch::Rules& rules) {
     const auto ids = patch::encode(text);
     std::vector<float> entropies;
     for (const auto id : ids) entropies.push_back(test::fake_entropy(id));
-    const auto lengths = patch::cut(ids, patch::needs_entropies(rules.scheme) ? entropies : std::vector<float>{}, rules);
+    const auto lengths = patch::cut(
+        ids, patch::needs_entropies(rules.scheme) ? entropies : std::vector<float>{}, rules);
     std::size_t position = 0;
     for (const auto length : lengths) {
       std::uint64_t bytes = 0;
-      for (std::size_t p = position; p < position + length; ++p) bytes += ids[p] >= patch::byte_offset;
+      for (std::size_t p = position; p < position + length; ++p)
+        bytes += ids[p] >= patch::byte_offset;
       position += length;
       if (bytes > 0) out.push_back(bytes);
     }
@@ -76,14 +81,17 @@ TEST_CASE("length statistics equal those of the sorted values", "[lengths]") {
     LengthCounts counts;
     std::vector<double> values;
     for (std::size_t i = 0; i < size; ++i) {
-      const std::uint64_t value = random.below(10) == 0 ? 4000 + random.below(200) : random.below(20);
+      const std::uint64_t value =
+          random.below(10) == 0 ? 4000 + random.below(200) : random.below(20);
       counts.add(value);
       values.push_back(static_cast<double>(value));
     }
     std::sort(values.begin(), values.end());
     double sum = 0;
     for (const double v : values) sum += v;
-    const auto nearest = [&](double p) { return values[static_cast<std::size_t>(std::ceil(p / 100 * static_cast<double>(size))) - 1]; };
+    const auto nearest = [&](double p) {
+      return values[static_cast<std::size_t>(std::ceil(p / 100 * static_cast<double>(size))) - 1];
+    };
     CHECK(counts.count() == size);
     CHECK(counts.mean() == Approx(sum / static_cast<double>(size)));
     CHECK(counts.median() == Approx((values[(size - 1) / 2] + values[size / 2]) / 2));
@@ -105,7 +113,8 @@ TEST_CASE("length statistics equal those of the sorted values", "[lengths]") {
 }
 
 TEST_CASE("special positions do not count as text", "[lengths]") {
-  const auto text = [](std::vector<std::uint32_t> lengths, std::uint64_t front, std::uint64_t back) {
+  const auto text = [](std::vector<std::uint32_t> lengths, std::uint64_t front,
+                       std::uint64_t back) {
     LengthCounts counts;
     add_text_lengths(lengths, front, back, counts);
     return sorted_values(counts);
@@ -125,7 +134,8 @@ TEST_CASE("lengths of schemes and tokens, by group, on any number of threads", "
   LengthsConfig c = config_for(folder.write("sample.jsonl", json_lines(sample)));
   c.input.group_field = "lang";
   const std::string ranks = std::string(BLT_TEST_DATA) + "/tokenizers/small.tiktoken";
-  c.schemes = {"space", "strided:4", "byte", "entropy:2.0", "combined:1.0,add=0.5", "entropy:2.0,max=3"};
+  c.schemes = {
+      "space", "strided:4", "byte", "entropy:2.0", "combined:1.0,add=0.5", "entropy:2.0,max=3"};
   c.tokenizers = {"small=" + ranks + ":gpt2"};
   test::FakeEntropies source;
   NullReporter reporter;

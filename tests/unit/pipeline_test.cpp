@@ -34,8 +34,10 @@ struct Fixture {
     std::ofstream out(corpus);
     for (int i = 0; i < 300; ++i) {
       std::string text;
-      for (std::uint64_t k = random.below(3000); k > 0; --k) text += random.below(6) ? static_cast<char>('a' + random.below(26)) : ' ';
-      out << Json{{"id", cat("doc-", i)}, {"lang", i % 3 ? "en" : "de"}, {"text", text}}.dump() << "\n";
+      for (std::uint64_t k = random.below(3000); k > 0; --k)
+        text += random.below(6) ? static_cast<char>('a' + random.below(26)) : ' ';
+      out << Json{{"id", cat("doc-", i)}, {"lang", i % 3 ? "en" : "de"}, {"text", text}}.dump()
+          << "\n";
     }
   }
   ~Fixture() { fs::remove_all(folder); }
@@ -57,7 +59,8 @@ NullReporter quiet;
 
 std::map<std::string, std::string> contents(const fs::path& folder) {
   std::map<std::string, std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder)) files[entry.path().filename()] = read_file(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder))
+    files[entry.path().filename()] = read_file(entry.path());
   return files;
 }
 
@@ -166,7 +169,9 @@ TEST_CASE_METHOD(Fixture, "stored entropies serve for calibration") {
   const Calibration found = calibrate(sample, made.rules, 4);
   CHECK(std::abs(found.patch_size - 4) < 0.04);
   CHECK_THROWS_AS(sample_shards({made.output}, true, 1 << 30, 0), Error);
-  Records records({.inputs = {made.output}}, {}, nullptr);
+  CorpusOptions stored;
+  stored.inputs = {made.output};
+  Records records(stored, {}, nullptr);
   shard::Record record;
   REQUIRE(records.next(record));
   CHECK(record.entropies.size() == record.text.size() + 2);
@@ -176,6 +181,9 @@ TEST_CASE_METHOD(Fixture, "nothing is written on errors, and nothing existing is
   make_shards(options("there"), nullptr, quiet);
   const auto before = contents(folder / "there");
   CHECK(kind_of(options("there")) == ErrorKind::output);
+  PipelineOptions again = options("again");
+  again.corpus.inputs = {folder / "there"};
+  CHECK(kind_of(again) == ErrorKind::usage);
   PipelineOptions bad = options("there");
   bad.force = true;
   std::ofstream(folder / "bad.jsonl") << "{\"text\": \"fine\"}\n{\"text\": \"not closed\n";
@@ -186,7 +194,8 @@ TEST_CASE_METHOD(Fixture, "nothing is written on errors, and nothing existing is
   const PipelineResult result = make_shards(bad, nullptr, quiet);
   CHECK(result.skipped == 1);
   CHECK(result.documents == 301);
-  for (const auto& entry : fs::directory_iterator(folder)) CHECK(entry.path().filename().string().find("tmp") == std::string::npos);
+  for (const auto& entry : fs::directory_iterator(folder))
+    CHECK(entry.path().filename().string().find("tmp") == std::string::npos);
 }
 
 TEST_CASE_METHOD(Fixture, "wrong options are refused before anything is read") {

@@ -23,7 +23,9 @@ Rules entropy_rules(double threshold, bool next = true) {
   return rules;
 }
 
-Lengths cut_text(std::string_view text, Rules rules, bool eos = false) { return cut(encode(text, true, eos), {}, rules); }
+Lengths cut_text(std::string_view text, Rules rules, bool eos = false) {
+  return cut(encode(text, true, eos), {}, rules);
+}
 
 Rules of(Scheme scheme, bool next = true) {
   Rules rules;
@@ -56,7 +58,8 @@ TEST_CASE("the threshold is strict and compared in float32") {
   CHECK(cut(tokens, h, entropy_rules(released)) == Lengths{1, 4});
   h[2] = std::nextafter(h[2], 9.0f);
   CHECK(cut(tokens, h, entropy_rules(released)) == Lengths{1, 2, 2});
-  // The nearest float of this double is above it, so an entropy equal to that float does not exceed it.
+  // The nearest float of this double is above it, so an entropy equal to that float does not exceed
+  // it.
   const double between = 0.1;
   h.assign(4, 0.1f);
   CHECK(static_cast<double>(0.1f) > between);
@@ -93,8 +96,8 @@ TEST_CASE("short rows") {
 }
 
 TEST_CASE("space: the reference vector and runs of several kinds") {
-  CHECK(cut_text("Hello, world! \xC3\xA9t\xC3\xA9 \xE4\xBD\xA0\xE5\xA5\xBD a1-b2\nz", of(Scheme::space)) ==
-        Lengths{1, 6, 7, 5, 2, 4, 3, 3, 3, 2});
+  CHECK(cut_text("Hello, world! \xC3\xA9t\xC3\xA9 \xE4\xBD\xA0\xE5\xA5\xBD a1-b2\nz",
+                 of(Scheme::space)) == Lengths{1, 6, 7, 5, 2, 4, 3, 3, 3, 2});
   CHECK(cut_text("abc", of(Scheme::space)) == Lengths{1, 4});
   CHECK(cut_text("a  b", of(Scheme::space, false)) == Lengths{1, 2, 2});
   // EOS ends a patch of its own even behind a space; the patch after it would be empty.
@@ -152,7 +155,8 @@ TEST_CASE("newline reset: no rise is taken across a newline, its condition holds
   rules.scheme = Scheme::combined;
   rules.threshold = 1.5;
   rules.threshold_add = 0.5;
-  CHECK(cut(encode(text), h, rules) == Lengths{1, 1, 3, 2});  // the newline's entropy is below the threshold
+  CHECK(cut(encode(text), h, rules) ==
+        Lengths{1, 1, 3, 2});  // the newline's entropy is below the threshold
   rules.threshold = 0.9;
   CHECK(cut(encode(text), h, rules) == Lengths{1, 1, 2, 1, 2});
 }

@@ -21,20 +21,27 @@ using test::TemporaryFolder;
 
 namespace {
 
-const std::vector<std::string> texts = {"Hello, world", "", "a", "the quick brown fox jumps over it all", "\xFF\x80z"};
+const std::vector<std::string> texts = {"Hello, world", "", "a",
+                                        "the quick brown fox jumps over it all", "\xFF\x80z"};
 
 std::string lines() {
   std::string out;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     // Bytes that JSON cannot carry stay out: files of their own hold those.
-    if (i < 4) out += dump_json({{"id", "d" + std::to_string(i)}, {"lang", i % 2 ? "odd" : "even"}, {"text", texts[i]}}) + "\n";
+    if (i < 4)
+      out += dump_json({{"id", "d" + std::to_string(i)},
+                        {"lang", i % 2 ? "odd" : "even"},
+                        {"text", texts[i]}}) +
+             "\n";
   }
   return out;
 }
 
 double bits_of(const std::string& text) {
   double bits = 0;
-  for (const char c : text) bits += FakeScorer::bits(static_cast<patch::TokenId>(static_cast<unsigned char>(c) + patch::byte_offset));
+  for (const char c : text)
+    bits += FakeScorer::bits(
+        static_cast<patch::TokenId>(static_cast<unsigned char>(c) + patch::byte_offset));
   return bits;
 }
 
@@ -69,7 +76,8 @@ TEST_CASE("bits per byte is the sum of nats over ln 2 and bytes", "[score]") {
   c.eos = true;
   FakeScorer blt(true);
   const BpbReport with_eos = measure_bpb(c, blt, reporter);
-  CHECK(with_eos.all.bits_per_byte() == Approx((bits + 8 * static_cast<double>(texts.size())) / bytes));
+  CHECK(with_eos.all.bits_per_byte() ==
+        Approx((bits + 8 * static_cast<double>(texts.size())) / bytes));
   // Patches of three positions, the last two positions being EOS and what follows it.
   std::uint64_t patches = 0;
   for (const auto& text : texts) patches += (text.size() + 2) / 3;
@@ -83,7 +91,11 @@ TEST_CASE("bits per byte by group and by split", "[score]") {
   const TemporaryFolder folder;
   BpbConfig c;
   std::string corpus;
-  for (int i = 0; i < 200; ++i) corpus += dump_json({{"id", "n" + std::to_string(i)}, {"lang", i % 2 ? "b" : "a"}, {"text", std::string(5, static_cast<char>('a' + i % 4))}}) + "\n";
+  for (int i = 0; i < 200; ++i)
+    corpus += dump_json({{"id", "n" + std::to_string(i)},
+                         {"lang", i % 2 ? "b" : "a"},
+                         {"text", std::string(5, static_cast<char>('a' + i % 4))}}) +
+              "\n";
   c.input.inputs = {folder.write("a.jsonl", corpus)};
   c.input.group_field = "lang";
   NullReporter reporter;
@@ -111,7 +123,8 @@ TEST_CASE("bits per byte by group and by split", "[score]") {
 TEST_CASE("the compressors count what their programs would write", "[score]") {
   Random random(9);
   std::string text;
-  for (int i = 0; i < 300000; ++i) text += static_cast<char>('a' + random.below(1 + static_cast<std::uint64_t>(i) % 9));
+  for (int i = 0; i < 300000; ++i)
+    text += static_cast<char>('a' + random.below(1 + static_cast<std::uint64_t>(i) % 9));
   auto gzip = gzip_size();
   gzip->add(std::string_view(text).substr(0, 1000));
   gzip->add(std::string_view(text).substr(1000));
@@ -149,7 +162,9 @@ TEST_CASE("--compare joins the documents that were scored", "[score]") {
   REQUIRE_FALSE(report.compressors.empty());
   CHECK(report.compressors[0].name == "gzip -9");
   CHECK(report.compressors[0].bytes == gzip->finish());
-  CHECK(report.compressors[0].bits_per_byte == Approx(8.0 * static_cast<double>(report.compressors[0].bytes) / static_cast<double>(report.all.bytes)));
+  CHECK(report.compressors[0].bits_per_byte ==
+        Approx(8.0 * static_cast<double>(report.compressors[0].bytes) /
+               static_cast<double>(report.all.bytes)));
 }
 
 TEST_CASE("a trace holds ids, entropies, patches and logits of each document", "[score]") {
@@ -168,17 +183,20 @@ TEST_CASE("a trace holds ids, entropies, patches and logits of each document", "
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::string name = std::to_string(i);
       const auto ids = patch::encode(texts[i], true, false);
-      CHECK(values<std::int64_t>(file.at(name + ".ids")) == std::vector<std::int64_t>(ids.begin(), ids.end()));
+      CHECK(values<std::int64_t>(file.at(name + ".ids")) ==
+            std::vector<std::int64_t>(ids.begin(), ids.end()));
       const auto entropies = values<float>(file.at(name + ".entropies"));
       REQUIRE(entropies.size() == ids.size());
       CHECK(entropies.back() == test::fake_entropy(ids.back()));
       std::int64_t covered = 0;
-      for (const auto length : values<std::int64_t>(file.at(name + ".patch_lengths"))) covered += length;
+      for (const auto length : values<std::int64_t>(file.at(name + ".patch_lengths")))
+        covered += length;
       CHECK(covered == static_cast<std::int64_t>(ids.size()) + 1);
       const auto& logits = file.at(name + ".logits");
       CHECK(logits.dtype == io::DType::f32);
       CHECK(logits.shape == std::vector<std::int64_t>{static_cast<std::int64_t>(ids.size()), 260});
-      CHECK(values<float>(logits)[260 * (ids.size() - 1) + 7] == static_cast<float>(ids.back()) + 0.001f * 7);
+      CHECK(values<float>(logits)[260 * (ids.size() - 1) + 7] ==
+            static_cast<float>(ids.back()) + 0.001f * 7);
     }
   }
   CHECK_THROWS_AS(write_trace(c, blt, reporter), Error);  // it exists

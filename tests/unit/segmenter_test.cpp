@@ -25,7 +25,8 @@ std::string words(std::size_t count, std::uint64_t seed) {
   Random random(seed);
   std::string text;
   for (std::size_t i = 0; i < count; ++i) {
-    for (std::uint64_t k = random.below(9) + 1; k > 0; --k) text += static_cast<char>('a' + random.below(26));
+    for (std::uint64_t k = random.below(9) + 1; k > 0; --k)
+      text += static_cast<char>('a' + random.below(26));
     text += random.below(8) ? ' ' : '\n';
   }
   return text;
@@ -36,7 +37,8 @@ Sample fake_sample(std::uint64_t bytes = 200000) {
   for (std::uint64_t i = 0; i < 40; ++i) sampler.add(words(1000, i));
   Sample sample = sampler.take();
   FakeEntropySource source(10000);
-  add_entropies(sample, source, false);
+  NullReporter reporter;
+  add_entropies(sample, source, false, reporter);
   CHECK(source.calls > 1);
   return sample;
 }
@@ -69,13 +71,14 @@ TEST_CASE("newline reset: each line's context begins with BOS") {
   const auto h = document_entropies(source, texts, true);
   REQUIRE(h.size() == 4);
   const float fresh = value_behind("");
-  CHECK(h[0] == std::vector<float>{fresh, value_behind("a"), value_behind("ab"), fresh, fresh, fresh, value_behind("c"),
-                                   value_behind("cd"), h[0].back()});
+  CHECK(h[0] == std::vector<float>{fresh, value_behind("a"), value_behind("ab"), fresh, fresh,
+                                   fresh, value_behind("c"), value_behind("cd"), h[0].back()});
   CHECK(h[0].back() != value_behind("cd"));  // of EOS itself
   CHECK(h[1] == std::vector<float>{fresh, value_behind("x"), fresh, h[3].back()});
   CHECK(h[2] == std::vector<float>{fresh, fresh, h[3].back()});
   CHECK(h[3].size() == 2);
-  // "ab", one empty line for all, "cd" + EOS; "x", EOS; EOS; EOS: the empty line costs one position.
+  // "ab", one empty line for all, "cd" + EOS; "x", EOS; EOS; EOS: the empty line costs one
+  // position.
   CHECK(source.positions == 3 + 1 + 4 + 2 + 2 + 2 + 2);
 }
 

@@ -24,8 +24,10 @@ TEST_CASE("scheme texts", "[specs]") {
 }
 
 TEST_CASE("wrong scheme texts are usage errors", "[specs]") {
-  for (const char* text : {"", "spaces", "space:4", "strided:0", "strided:x", "strided:", "entropy:size=1", "entropy:add=1", "byte:max=0",
-                           "byte:max=1.5", "entropy:1.3nats", "entropy:nan", "entropy:what=1", "strided:threshold=2"}) {
+  for (const char* text :
+       {"", "spaces", "space:4", "strided:0", "strided:x", "strided:", "entropy:size=1",
+        "entropy:add=1", "byte:max=0", "byte:max=1.5", "entropy:1.3nats", "entropy:nan",
+        "entropy:what=1", "strided:threshold=2"}) {
     INFO(text);
     try {
       parse_scheme_spec(text);

@@ -25,7 +25,9 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  std::string file(const std::string& name) const { return (std::filesystem::path(path_) / name).string(); }
+  std::string file(const std::string& name) const {
+    return (std::filesystem::path(path_) / name).string();
+  }
   std::string write(const std::string& name, const std::string& text) const {
     write_file(file(name), text);
     return file(name);
@@ -36,11 +38,14 @@ class TemporaryFolder {
 };
 
 // The entropy of a position depends on its id alone.
-inline float fake_entropy(patch::TokenId id) { return static_cast<float>((id * 37 + 11) % 101) / 25.0f; }
+inline float fake_entropy(patch::TokenId id) {
+  return static_cast<float>((id * 37 + 11) % 101) / 25.0f;
+}
 
 class FakeEntropies final : public EntropySource {
  public:
-  std::vector<std::vector<float>> entropies(std::span<const std::vector<patch::TokenId>> documents) override {
+  std::vector<std::vector<float>> entropies(
+      std::span<const std::vector<patch::TokenId>> documents) override {
     std::vector<std::vector<float>> out;
     for (const auto& ids : documents) {
       out.emplace_back();
@@ -54,21 +59,27 @@ class FakeEntropies final : public EntropySource {
   int calls = 0;
 };
 
-// Predicts byte b with probability 2^-(1 + b % 4) and EOS with 2^-8; patches of three positions after BOS when asked to be a BLT.
+// Predicts byte b with probability 2^-(1 + b % 4) and EOS with 2^-8; patches of three positions
+// after BOS when asked to be a BLT.
 class FakeScorer final : public Scorer {
  public:
   explicit FakeScorer(bool blt) : blt_(blt) {}
-  static double bits(patch::TokenId id) { return id == patch::eos_id ? 8 : 1 + (id - patch::byte_offset) % 4; }
+  static double bits(patch::TokenId id) {
+    return id == patch::eos_id ? 8 : 1 + (id - patch::byte_offset) % 4;
+  }
 
-  std::vector<Result> score(std::span<const std::vector<patch::TokenId>> documents, bool keep_logits) override {
+  std::vector<Result> score(std::span<const std::vector<patch::TokenId>> documents,
+                            bool keep_logits) override {
     std::vector<Result> out;
     for (const auto& ids : documents) {
       Result r;
       for (const auto id : ids) r.entropies.push_back(fake_entropy(id));
-      for (std::size_t t = 1; t < ids.size(); ++t) r.losses.push_back(static_cast<float>(bits(ids[t]) * std::log(2.0)));
+      for (std::size_t t = 1; t < ids.size(); ++t)
+        r.losses.push_back(static_cast<float>(bits(ids[t]) * std::log(2.0)));
       if (keep_logits) {
         for (std::size_t t = 0; t < ids.size(); ++t) {
-          for (int v = 0; v < patch::vocab_size; ++v) r.logits.push_back(static_cast<float>(ids[t]) + 0.001f * static_cast<float>(v));
+          for (int v = 0; v < patch::vocab_size; ++v)
+            r.logits.push_back(static_cast<float>(ids[t]) + 0.001f * static_cast<float>(v));
         }
       }
       if (blt_) {

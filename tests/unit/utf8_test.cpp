@@ -22,18 +22,21 @@ TEST_CASE("every scalar value is one character and reads back", "[utf8]") {
     if (code == 0xD800) code = 0xE000;
     const std::string text = encoded(code);
     const Utf8Step step = step_utf8(text);
-    if (step.kind != Utf8Step::Kind::character || step.code != code || step.size != text.size()) FAIL("code " << static_cast<std::uint32_t>(code));
+    if (step.kind != Utf8Step::Kind::character || step.code != code || step.size != text.size())
+      FAIL("code " << static_cast<std::uint32_t>(code));
     // Each proper prefix is unfinished.
     for (std::size_t n = 1; n < text.size(); ++n) {
       const Utf8Step part = step_utf8(std::string_view(text).substr(0, n));
-      if (part.kind != Utf8Step::Kind::incomplete || part.size != n) FAIL("prefix of code " << static_cast<std::uint32_t>(code));
+      if (part.kind != Utf8Step::Kind::incomplete || part.size != n)
+        FAIL("prefix of code " << static_cast<std::uint32_t>(code));
     }
   }
 }
 
 TEST_CASE("overlong forms, surrogates and values too large are invalid", "[utf8]") {
-  for (const char* text : {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
-                           "\xFF", "\x80", "\xE2\x28\xA1"}) {
+  for (const char* text :
+       {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\x80", "\xE2\x28\xA1"}) {
     CHECK(step_utf8(text).kind == Utf8Step::Kind::invalid);
     CHECK(valid_prefix(text) == 0);
   }
@@ -62,8 +65,11 @@ TEST_CASE("a stream never shows half a character and loses nothing", "[utf8]") {
   for (int round = 0; round < 300; ++round) {
     std::string text;
     for (int i = 0; i < 40; ++i) {
-      if (random.below(4) == 0) text += static_cast<char>(random.below(256));
-      else text += encoded(static_cast<char32_t>(random.below(2) ? random.below(0x80) : 0x1F300 + random.below(200)));
+      if (random.below(4) == 0)
+        text += static_cast<char>(random.below(256));
+      else
+        text += encoded(static_cast<char32_t>(random.below(2) ? random.below(0x80)
+                                                              : 0x1F300 + random.below(200)));
     }
     Utf8Stream keep, replace(InvalidBytes::replace);
     std::string kept, replaced;
@@ -98,6 +104,7 @@ TEST_CASE("escape makes bytes fit for a terminal", "[utf8]") {
   CHECK(escape("a\tb\nc\\\x1b[0m") == "a\\tb\\nc\\\\\\x1b[0m");
   CHECK(escape("line\n", {.newlines = false}) == "line\n");
   CHECK(escape("\xC3\xA9\xFF\xE2\x82") == "\xC3\xA9\\xff\\xe2\\x82");
-  CHECK(escape("\xE2\x80\xAE" "x\xC2\x85\xF3\xA0\x81\x81") == "\\u{202e}x\\u{85}\\u{e0041}");
+  CHECK(escape("\xE2\x80\xAE"
+               "x\xC2\x85\xF3\xA0\x81\x81") == "\\u{202e}x\\u{85}\\u{e0041}");
   CHECK(escape("\xF0\x9F\x91\xA9\xE2\x80\x8D") == "\xF0\x9F\x91\xA9\xE2\x80\x8D");
 }

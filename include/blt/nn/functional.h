@@ -91,6 +91,11 @@ struct AdamWStep {
 void adamw(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& moment1, at::Tensor& moment2,
            const AdamWStep& step, const at::Tensor& rows = {});
 
+// The device called cpu, cuda (the first) or cuda:N; a CUDA device becomes the calling thread's current one. Call it before
+// other tensor work: ATen's CUDA backend is loaded here, and ATen asks only once whether there is one. Errors: usage, for
+// another name; resource, where the plugin libblt_cuda, libtorch_cuda or the device is missing.
+at::Device open_device(const std::string& name);
+
 // Chooses threads for ATen and the kernels together. Call once before any work.
 void set_threads(int threads);
 // float32 or bfloat16, from "auto", "float32", "bfloat16": auto is bfloat16 where the CPU or GPU multiplies it in hardware.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "blt/base/json.h"
+#include "blt/base/reporter.h"
 #include "blt/patch/rules.h"
 
 namespace blt {
@@ -24,9 +25,9 @@ struct Sample {
   std::uint64_t bytes = 0;                    // of texts
 };
 
-// Chooses about `bytes` bytes evenly out of a stream of documents of any length: documents are taken in pieces of at most
-// piece_bytes, those with the smallest hash of (seed, number) stay. Memory is bounded by `bytes`; the choice depends on seed and
-// documents alone.
+// Chooses about `bytes` bytes evenly out of a stream of documents of any length: documents are
+// taken in pieces of at most piece_bytes, those with the smallest hash of (seed, number) stay.
+// Memory is bounded by `bytes`; the choice depends on seed and documents alone.
 class Sampler {
  public:
   static constexpr std::size_t piece_bytes = 64 << 10;
@@ -34,7 +35,8 @@ class Sampler {
   Sampler(std::uint64_t bytes, std::uint64_t seed);
   ~Sampler();
   void add(std::string_view text);
-  // With entropies (may be empty) of BOS + text + EOS that are known already. Such documents stay whole.
+  // With entropies (may be empty) of BOS + text + EOS that are known already. Such documents stay
+  // whole.
   void add(std::string_view text, std::vector<float> entropies);
   Sample take();  // in the order of the documents; errors: input (nothing was added)
 
@@ -43,8 +45,13 @@ class Sampler {
   std::unique_ptr<Impl> impl_;
 };
 
-// Fills sample.entropies.
-void add_entropies(Sample& sample, EntropySource& source, bool newline_reset);
+// Fills sample.entropies, in batches of the source's size. Ends early at a stop signal.
+void add_entropies(Sample& sample, EntropySource& source, bool newline_reset,
+                   Reporter* reporter = nullptr);
+inline void add_entropies(Sample& sample, EntropySource& source, bool newline_reset,
+                          Reporter& reporter) {
+  add_entropies(sample, source, newline_reset, &reporter);
+}
 
 struct Calibration {
   double threshold = 0;     // halfway between the two values of the sample that it separates
@@ -53,9 +60,10 @@ struct Calibration {
   std::uint64_t patches = 0;
 };
 
-// The threshold of an entropy, monotonic or combined scheme for the mean patch size; all other rules as given. More patches
-// never come of a higher threshold, so it is found by bisection over the sample's own values.
-// Errors: usage (a scheme without threshold, a size out of reach on this sample).
+// The threshold of an entropy, monotonic or combined scheme for the mean patch size; all other
+// rules as given. More patches never come of a higher threshold, so it is found by bisection over
+// the sample's own values. Errors: usage (a scheme without threshold, a size out of reach on this
+// sample).
 Calibration calibrate(const Sample& sample, Rules rules, double patch_size);
 
 // Several schemes and sizes on one sample.
@@ -64,7 +72,8 @@ struct CalibrationRow {
   double wished = 0;
   std::optional<Calibration> found;  // none: out of reach
 };
-std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules, const std::vector<Scheme>& schemes,
+std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
+                                          const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes);
 std::string to_text(const std::vector<CalibrationRow>& rows);
 Json to_json(const std::vector<CalibrationRow>& rows);

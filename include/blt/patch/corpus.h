@@ -26,8 +26,9 @@ class Corpus {
   const io::DocumentReader& reader() const { return *reader_; }
   std::uint64_t left_out() const { return left_out_; }  // documents of the other half so far
 
-  // A sample of about this many bytes for calibration. Files are read once more for it; inputs that can be read only once
-  // (standard input, pipes) give their first documents, which next() then still gives. Call it before next().
+  // A sample of about this many bytes for calibration. Files are read once more for it; inputs that
+  // can be read only once (standard input, pipes) give their first documents, which next() then
+  // still gives. Call it before next().
   Sample sample(std::uint64_t bytes, std::uint64_t seed);
 
  private:

@@ -21,10 +21,11 @@ struct CutOptions {
   bool training_form = false;  // a first patch longer than 1 is split in 1 and the rest
 };
 
-// One line {"tokens": [ids, BOS first] or "text" or "bytes_base64", "entropies": [nats], ...} -> the same line with
-// "patch_lengths" at its end (an earlier "patch_lengths" is replaced). "text" stands for BOS + bytes, with EOS when there are
-// as many entropies, or by options.eos without entropies. "tokens" and "entropies" may be lists of rows; then "patch_lengths" is
-// one too, its rows filled up with zeros.
+// One line {"tokens": [ids, BOS first] or "text" or "bytes_base64", "entropies": [nats], ...} ->
+// the same line with "patch_lengths" at its end (an earlier "patch_lengths" is replaced). "text"
+// stands for BOS + bytes, with EOS when there are as many entropies, or by options.eos without
+// entropies. "tokens" and "entropies" may be lists of rows; then "patch_lengths" is one too, its
+// rows filled up with zeros.
 class LineCutter {
  public:
   explicit LineCutter(CutOptions options);  // errors: usage
@@ -42,13 +43,16 @@ struct LineCounts {
   int signal = 0;             // that stopped it
 };
 
-// Cuts every line of the inputs ("-" is standard input; gzip and zstd are told by their first bytes), in order. `emit` gets
-// each line with its newline and returns false to stop. Errors: input, "FILE:LINE: ..." (on_error = fail).
-LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& options, const std::string& on_error,
+// Cuts every line of the inputs ("-" is standard input; gzip and zstd are told by their first
+// bytes), in order. `emit` gets each line with its newline and returns false to stop. Errors:
+// input, "FILE:LINE: ..." (on_error = fail).
+LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& options,
+                     const std::string& on_error,
                      const std::function<bool(const std::string&)>& emit, Reporter& reporter);
 
-// {"id", "group"?, "text" or "bytes_base64", "patch_lengths", "entropies"?} with a newline. Text that is not valid UTF-8 is
-// given as "bytes_base64", so that every document can be restored byte for byte.
+// {"id", "group"?, "text" or "bytes_base64", "patch_lengths", "entropies"?} with a newline. Text
+// that is not valid UTF-8 is given as "bytes_base64", so that every document can be restored byte
+// for byte.
 std::string to_json_line(const shard::Record& record, bool entropies);
 
 std::string encode_base64(std::string_view bytes);

@@ -23,7 +23,8 @@ struct PipelineOptions {
   bool force = false;
   bool dry_run = false;  // check everything, read and write no documents
   Rules rules;
-  std::optional<double> mean_patch_size;  // fit the threshold to it instead of taking rules.threshold
+  std::optional<double>
+      mean_patch_size;  // fit the threshold to it instead of taking rules.threshold
   std::uint64_t sample_bytes = 512 << 10;
   std::uint64_t seed = 0;
   std::string entropy_model;
@@ -36,22 +37,26 @@ struct PipelineResult {
   std::vector<std::string> files;  // of the corpus
   std::uint64_t file_bytes = 0;    // of them, compressed; 0: not known
   std::uint64_t documents = 0, bytes = 0, patches = 0;
-  std::uint64_t skipped = 0;       // records left out by on_error = skip
-  std::uint64_t left_out = 0;      // documents of the corpus' other half
+  std::uint64_t skipped = 0;   // records left out by on_error = skip
+  std::uint64_t left_out = 0;  // documents of the corpus' other half
   std::uint64_t shards = 0, shard_bytes = 0;
   std::optional<Calibration> calibration;
-  Rules rules;                     // with the threshold in force
+  Rules rules;  // with the threshold in force
   double seconds = 0;
-  int signal = 0;                  // the signal that stopped it; nothing was written then
+  int signal = 0;  // the signal that stopped it; nothing was written then
 
-  double mean_patch_size() const { return patches ? static_cast<double>(bytes) / static_cast<double>(patches) : 0; }
+  double mean_patch_size() const {
+    return patches ? static_cast<double>(bytes) / static_cast<double>(patches) : 0;
+  }
 };
 
-// Reads documents, cuts them over BOS + bytes + EOS and writes shards to options.output, which appears whole, manifest last,
-// or not at all. What is written does not depend on the number of threads. `source` may be null: then options.entropy_model
-// is opened when the scheme needs it.
-// Errors: usage, input, output, resource. The output path and the options are checked before anything long.
-PipelineResult make_shards(const PipelineOptions& options, EntropySource* source, Reporter& reporter);
+// Reads documents, cuts them over BOS + bytes + EOS and writes shards to options.output, which
+// appears whole, manifest last, or not at all. What is written does not depend on the number of
+// threads. `source` may be null: then options.entropy_model is opened when the scheme needs it.
+// Errors: usage, input, output, resource. The output path and the options are checked before
+// anything long.
+PipelineResult make_shards(const PipelineOptions& options, EntropySource* source,
+                           Reporter& reporter);
 
 // The rules as manifests tell them; null where a scheme does not use a value.
 Json rules_json(const Rules& rules);

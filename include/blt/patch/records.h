@@ -15,7 +15,8 @@ namespace blt::patch {
 // A folder with a manifest.json, or a .bltz file.
 bool is_shards(const std::string& path);
 
-// Documents of shards as they were cut, or of corpus files cut now. The inputs are all of one kind (errors: usage).
+// Documents of shards as they were cut, or of corpus files cut now. The inputs are all of one kind
+// (errors: usage).
 class Records {
  public:
   // `source` may be null for shards and for schemes without entropies; it must outlive this.
@@ -28,8 +29,9 @@ class Records {
   std::unique_ptr<Impl> impl_;
 };
 
-// A sample for calibrate() out of shards that hold entropies. Errors: usage (they hold none, or entropies of another
-// newline_reset), input.
-Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset, std::uint64_t bytes, std::uint64_t seed);
+// A sample for calibrate() out of shards that hold entropies. Errors: usage (they hold none, or
+// entropies of another newline_reset), input.
+Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset,
+                     std::uint64_t bytes, std::uint64_t seed);
 
 }  // namespace blt::patch

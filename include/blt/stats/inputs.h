@@ -30,8 +30,8 @@ class InputReader {
   ~InputReader();
   bool next(InputDocument& out);  // in the order of the inputs; errors: input
   bool has_shards() const;
-  bool has_entropies() const;            // every input is shards that carry them
-  Json patching() const;                 // of the first shards; null without
+  bool has_entropies() const;  // every input is shards that carry them
+  Json patching() const;       // of the first shards; null without
   std::uint64_t skipped() const;
   // For progress: bytes of files and of shard documents.
   std::uint64_t done() const;

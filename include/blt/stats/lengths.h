@@ -40,9 +40,11 @@ class LengthCounts {
   std::uint64_t count_ = 0, total_ = 0;
 };
 
-// Adds patch lengths over BOS + text [+ EOS] [+ the next byte] as lengths over the text alone: `front` positions are taken from the
-// first patches and `back` from the last, and patches left with nothing do not count.
-void add_text_lengths(std::span<const std::uint32_t> lengths, std::uint64_t front, std::uint64_t back, LengthCounts& out);
+// Adds patch lengths over BOS + text [+ EOS] [+ the next byte] as lengths over the text alone:
+// `front` positions are taken from the first patches and `back` from the last, and patches left
+// with nothing do not count.
+void add_text_lengths(std::span<const std::uint32_t> lengths, std::uint64_t front,
+                      std::uint64_t back, LengthCounts& out);
 
 struct LengthsReport {
   struct Measure {
@@ -61,9 +63,11 @@ struct LengthsReport {
   std::uint64_t skipped = 0;  // records left out by --on-error skip
 };
 
-// Reads the inputs once, on all threads. The result does not depend on their number. `source` (may be null) gives entropies.
-// Errors: usage (bad scheme or tokenizer text, no entropies for a scheme), input.
-LengthsReport measure_lengths(const LengthsConfig& config, EntropySource* source, Reporter& reporter);
+// Reads the inputs once, on all threads. The result does not depend on their number. `source` (may
+// be null) gives entropies. Errors: usage (bad scheme or tokenizer text, no entropies for a
+// scheme), input.
+LengthsReport measure_lengths(const LengthsConfig& config, EntropySource* source,
+                              Reporter& reporter);
 // The same, opening config.model when a scheme needs it.
 LengthsReport measure_lengths(const LengthsConfig& config, Reporter& reporter);
 

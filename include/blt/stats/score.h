@@ -21,8 +21,8 @@ struct BpbReport {
   struct Group {
     std::string name;  // empty: all documents
     std::uint64_t documents = 0, bytes = 0;
-    double nats = 0;            // the sum of -log p over the targets
-    std::uint64_t patches = 0;  // over text bytes; 0 for a byte LM
+    double nats = 0;               // the sum of -log p over the targets
+    std::uint64_t patches = 0;     // over text bytes; 0 for a byte LM
     double bits_per_byte() const;  // nats / (ln 2 x bytes)
     double patch_size() const;     // bytes a patch
   };
@@ -46,8 +46,9 @@ std::string to_text(const BpbReport& report);
 struct TraceCounts {
   std::uint64_t documents = 0, positions = 0;
 };
-// Writes i.ids (int64), i.entropies (float32, nats), i.patch_lengths (int64) and i.logits (float32 [T, 260]) of document i; what the
-// model has not is left out. Metadata: the documents' ids. Errors: input (too much text), output.
+// Writes i.ids (int64), i.entropies (float32, nats), i.patch_lengths (int64) and i.logits (float32
+// [T, 260]) of document i; what the model has not is left out. Metadata: the documents' ids.
+// Errors: input (too much text), output.
 TraceCounts write_trace(const TraceConfig& config, Scorer& scorer, Reporter& reporter);
 
 }  // namespace blt::stats

@@ -20,9 +20,11 @@ struct HistogramLabels {
   std::string y;
 };
 
-// Shares (per cent of each series) by length as one line a series, with axes, ticks, a legend and each series' mean. Lengths
-// beyond the longest 99th percentile (at least 8, at most 48) are gathered in the last place, marked "N+".
-std::string histogram_svg(const std::vector<HistogramSeries>& series, const HistogramLabels& labels);
+// Shares (per cent of each series) by length as one line a series, with axes, ticks, a legend and
+// each series' mean. Lengths beyond the longest 99th percentile (at least 8, at most 48) are
+// gathered in the last place, marked "N+".
+std::string histogram_svg(const std::vector<HistogramSeries>& series,
+                          const HistogramLabels& labels);
 
 // & < > " ' as entities; bytes that XML 1.0 forbids as U+FFFD.
 std::string xml_escape(std::string_view text);

@@ -13,7 +13,9 @@ struct TokensConfig;
 
 namespace blt::stats {
 
-// Calls `take` with one line a document: {"id": ..., "bytes": n, "tokens": [...]}, without the newline.
-void list_tokens(const TokensConfig& config, const std::function<void(std::string_view)>& take, Reporter& reporter);
+// Calls `take` with one line a document: {"id": ..., "bytes": n, "tokens": [...]}, without the
+// newline.
+void list_tokens(const TokensConfig& config, const std::function<void(std::string_view)>& take,
+                 Reporter& reporter);
 
 }  // namespace blt::stats

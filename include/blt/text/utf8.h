@@ -12,18 +12,22 @@ namespace blt::text {
 struct Utf8Step {
   enum class Kind { character, incomplete, invalid };
   Kind kind = Kind::invalid;
-  // Bytes of the character; of the started character at the text's end; or of the invalid run that one U+FFFD stands
-  // for (the longest start of a character, else one byte: Unicode 15, section 3.9, "maximal subparts").
+  // Bytes of the character; of the started character at the text's end; or of the invalid run that
+  // one U+FFFD stands for (the longest start of a character, else one byte: Unicode 15,
+  // section 3.9, "maximal subparts").
   std::size_t size = 0;
   char32_t code = 0;  // of a character
 };
 
-// Precondition: text is not empty. Overlong forms, surrogates and values above U+10FFFF are invalid.
+// Precondition: text is not empty. Overlong forms, surrogates and values above U+10FFFF are
+// invalid.
 Utf8Step step_utf8(std::string_view text);
 
 // The length of the longest prefix that is whole, valid characters.
 std::size_t valid_prefix(std::string_view text);
-inline bool is_valid_utf8(std::string_view text) { return valid_prefix(text) == text.size(); }
+inline bool is_valid_utf8(std::string_view text) {
+  return valid_prefix(text) == text.size();
+}
 
 void append_utf8(std::string& out, char32_t code);
 
@@ -51,8 +55,9 @@ struct EscapeOptions {
   bool newlines = true;  // escape \n as well
 };
 
-// Valid printable characters as they are; others as \n \t \r \\, \xHH (control and invalid bytes) or \u{H...} (C1 controls,
-// line and paragraph separators, and the bidirectional and invisible formats that would disturb a terminal).
+// Valid printable characters as they are; others as \n \t \r \\, \xHH (control and invalid bytes)
+// or \u{H...} (C1 controls, line and paragraph separators, and the bidirectional and invisible
+// formats that would disturb a terminal).
 std::string escape(std::string_view bytes, const EscapeOptions& options = {});
 
 }  // namespace blt::text

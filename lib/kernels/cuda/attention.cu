@@ -4,6 +4,8 @@
 
 namespace blt::kernels::cuda {
 
-void attention(const Attention& p) { gpu::Cuda::attention(p); }
+void attention(const Attention& p) {
+  gpu::Cuda::attention(p);
+}
 
 }  // namespace blt::kernels::cuda

@@ -4,6 +4,8 @@
 
 namespace blt::kernels::cuda {
 
-void attention_backward(const AttentionBackward& p) { gpu::Cuda::attention_backward(p); }
+void attention_backward(const AttentionBackward& p) {
+  gpu::Cuda::attention_backward(p);
+}
 
 }  // namespace blt::kernels::cuda

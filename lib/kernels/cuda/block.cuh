@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What a kernel sees of its thread block. A kernel is one function over a block: code in each() or phase() runs once a
-// thread, all other code once a block (on the GPU every thread repeats it), so that loops around barriers are the same
-// for all threads by construction. The tests run the same functions with a block of plain loops.
+// What a kernel sees of its thread block. A kernel is one function over a block: code in each() or
+// phase() runs once a thread, all other code once a block (on the GPU every thread repeats it), so
+// that loops around barriers are the same for all threads by construction. The tests run the same
+// functions with a block of plain loops.
 //
-// Rules: shared memory is written by phase() alone, which ends with a barrier; within one phase no thread reads shared
-// memory that another one writes; each() has no barrier and touches registers and global memory only. Code between
-// phases may read shared memory that no later phase writes.
+// Rules: shared memory is written by phase() alone, which ends with a barrier; within one phase no
+// thread reads shared memory that another one writes; each() has no barrier and touches registers
+// and global memory only. Code between phases may read shared memory that no later phase writes.
 #pragma once
 
 #include <math.h>
@@ -40,8 +41,12 @@ struct Row {
   T x[N];
 };
 
-BLT_DEVICE float get(const float* p) { return *p; }
-BLT_DEVICE void put(float* p, float x) { *p = x; }
+BLT_DEVICE float get(const float* p) {
+  return *p;
+}
+BLT_DEVICE void put(float* p, float x) {
+  *p = x;
+}
 BLT_DEVICE float get(const Bf16* p) {
   const uint32_t bits = static_cast<uint32_t>(p->bits) << 16;
   float x;
@@ -54,9 +59,15 @@ BLT_DEVICE void put(Bf16* p, float x) {  // round to nearest even
   p->bits = static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-BLT_DEVICE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-BLT_DEVICE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-BLT_BOTH int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
+BLT_DEVICE int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+BLT_DEVICE int64_t most(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+BLT_BOTH int64_t parts(int64_t count, int64_t size) {
+  return (count + size - 1) / size;
+}
 
 struct Sum {
   template <class T>
@@ -105,14 +116,16 @@ class DeviceBlock {
     body(static_cast<int>(threadIdx.x));
     __syncthreads();
   }
-  // Every thread gets the combination of its group of Width threads, by a butterfly: the same bits in all of them.
+  // Every thread gets the combination of its group of Width threads, by a butterfly: the same bits
+  // in all of them.
   template <int Width, class Op, class T, int N>
   BLT_DEVICE void combine(Registers<Row<T, N>>& values) const {
     BLT_UNROLL
     for (int i = 0; i < N; ++i) {
       T x = values[0].x[i];
       BLT_UNROLL
-      for (int apart = Width / 2; apart > 0; apart /= 2) x = Op::of(x, __shfl_xor_sync(0xffffffffu, x, apart));
+      for (int apart = Width / 2; apart > 0; apart /= 2)
+        x = Op::of(x, __shfl_xor_sync(0xffffffffu, x, apart));
       values[0].x[i] = x;
     }
   }

@@ -26,7 +26,9 @@ struct Flat {
 template <class T>
 struct RmsNormWeightGradient : Flat<RmsNormWeightGradient<T>, RmsNormBackward> {
   static constexpr const char* name = "rms_norm_backward (dw)";
-  BLT_BOTH static int64_t count(const RmsNormBackward& p) { return parts(p.rows, norm_part_rows) * p.dim; }
+  BLT_BOTH static int64_t count(const RmsNormBackward& p) {
+    return parts(p.rows, norm_part_rows) * p.dim;
+  }
   BLT_DEVICE static void at(const RmsNormBackward& p, int64_t i) {
     const int64_t part = i / p.dim, column = i % p.dim;
     const int64_t end = least(p.rows, (part + 1) * norm_part_rows);
@@ -44,7 +46,8 @@ struct RotaryKernel : Flat<RotaryKernel<T>, Rotary> {
   static constexpr const char* name = "rotary";
   BLT_BOTH static int64_t count(const Rotary& p) { return p.rows * p.heads * (p.head_dim / 2); }
   BLT_DEVICE static void at(const Rotary& p, int64_t i) {
-    const int64_t half = p.head_dim / 2, pair = i % half, row_head = i / half, row = row_head / p.heads;
+    const int64_t half = p.head_dim / 2, pair = i % half, row_head = i / half,
+                  row = row_head / p.heads;
     const float* c = p.cos_sin + static_cast<int64_t>(p.position[row]) * p.head_dim;
     const float cosine = c[pair], sine = p.inverse ? -c[half + pair] : c[half + pair];
     T* x = static_cast<T*>(p.x) + row_head * p.head_dim + 2 * pair;
@@ -54,7 +57,9 @@ struct RotaryKernel : Flat<RotaryKernel<T>, Rotary> {
   }
 };
 
-BLT_DEVICE float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+BLT_DEVICE float sigmoid(float x) {
+  return 1.0f / (1.0f + expf(-x));
+}
 
 template <class T>
 struct SwiGluKernel : Flat<SwiGluKernel<T>, SwiGlu> {
@@ -71,7 +76,8 @@ struct SwiGluGradient : Flat<SwiGluGradient<T>, SwiGluBackward> {
   static constexpr const char* name = "swiglu_backward";
   BLT_BOTH static int64_t count(const SwiGluBackward& p) { return p.count; }
   BLT_DEVICE static void at(const SwiGluBackward& p, int64_t i) {
-    const float x = get(static_cast<const T*>(p.gate) + i), up = get(static_cast<const T*>(p.up) + i);
+    const float x = get(static_cast<const T*>(p.gate) + i),
+                up = get(static_cast<const T*>(p.up) + i);
     const float dh = get(static_cast<const T*>(p.dh) + i), s = sigmoid(x);
     put(static_cast<T*>(p.dup) + i, dh * x * s);
     put(static_cast<T*>(p.dgate) + i, dh * up * s * (1.0f + x * (1.0f - s)));
@@ -82,7 +88,8 @@ struct SegmentMaxKernel : Flat<SegmentMaxKernel, SegmentMax> {
   static constexpr const char* name = "segment_max";
   BLT_BOTH static int64_t count(const SegmentMax& p) { return p.segments * p.dim; }
   BLT_DEVICE static void at(const SegmentMax& p, int64_t i) {
-    const int64_t segment = i / p.dim, column = i % p.dim, begin = p.starts[segment], end = p.starts[segment + 1];
+    const int64_t segment = i / p.dim, column = i % p.dim, begin = p.starts[segment],
+                  end = p.starts[segment + 1];
     float high = begin < end ? p.x[begin * p.dim + column] : 0.0f;
     for (int64_t row = begin + 1; row < end; ++row) {
       const float x = p.x[row * p.dim + column];
@@ -96,10 +103,12 @@ struct SegmentMaxGradient : Flat<SegmentMaxGradient, SegmentMaxBackward> {
   static constexpr const char* name = "segment_max_backward";
   BLT_BOTH static int64_t count(const SegmentMaxBackward& p) { return p.segments * p.dim; }
   BLT_DEVICE static void at(const SegmentMaxBackward& p, int64_t i) {
-    const int64_t segment = i / p.dim, column = i % p.dim, begin = p.starts[segment], end = p.starts[segment + 1];
+    const int64_t segment = i / p.dim, column = i % p.dim, begin = p.starts[segment],
+                  end = p.starts[segment + 1];
     const float high = p.out[i];
     float ties = 0;
-    for (int64_t row = begin; row < end; ++row) ties += p.x[row * p.dim + column] == high ? 1.0f : 0.0f;
+    for (int64_t row = begin; row < end; ++row)
+      ties += p.x[row * p.dim + column] == high ? 1.0f : 0.0f;
     for (int64_t row = begin; row < end; ++row) {
       const int64_t at = row * p.dim + column;
       p.dx[at] = p.x[at] == high ? p.dout[i] / ties : 0.0f;
@@ -112,7 +121,8 @@ struct HashRowsKernel : Flat<HashRowsKernel, HashRows> {
   BLT_BOTH static int64_t count(const HashRows& p) { return p.tables * p.count; }
   BLT_DEVICE static void at(const HashRows& p, int64_t number) {
     const int64_t table = number / p.count, i = number % p.count, n = p.group_sizes[table];
-    uint64_t hash = 0, power = 1;  // ids before the start are 0 and add nothing; the oldest has power 0
+    uint64_t hash = 0,
+             power = 1;  // ids before the start are 0 and add nothing; the oldest has power 0
     for (int64_t k = 0; k < n; ++k) {
       const int64_t j = i - n + 1 + k;
       if (j >= p.start[i]) hash += static_cast<uint64_t>(p.ids[j]) * power;

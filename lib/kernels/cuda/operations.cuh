@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table's functions as launches: which kernel, how many blocks. Launcher::run<Kernel>(blocks, parameters) runs them
-// on the GPU, or one block after the other in the tests.
+// The table's functions as launches: which kernel, how many blocks. Launcher::run<Kernel>(blocks,
+// parameters) runs them on the GPU, or one block after the other in the tests.
 #pragma once
 
 #include "attention.cuh"
@@ -22,16 +22,23 @@ struct Number {
 
 template <class F>
 void by_type(Element type, F&& body) {
-  if (type == Element::f32) body(Type<float>{});
-  else body(Type<Bf16>{});
+  if (type == Element::f32)
+    body(Type<float>{});
+  else
+    body(Type<Bf16>{});
 }
 
 template <class F>
 void by_head_dim(int64_t dim, F&& body) {
-  if (dim <= 64) body(Number<64>{});
-  else if (dim <= 128) body(Number<128>{});
-  else if (dim <= 256) body(Number<256>{});
-  else throw internal_error(cat("attention on this device takes heads of up to 256 numbers, not ", dim));
+  if (dim <= 64)
+    body(Number<64>{});
+  else if (dim <= 128)
+    body(Number<128>{});
+  else if (dim <= 256)
+    body(Number<256>{});
+  else
+    throw internal_error(
+        cat("attention on this device takes heads of up to 256 numbers, not ", dim));
 }
 
 template <class Launcher>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The C interface of libblt_cuda.so, found by dlsym. Its functions throw blt::Error (resource) when a launch fails.
+// The C interface of libblt_cuda.so, found by dlsym. Its functions throw blt::Error (resource) when
+// a launch fails.
 #pragma once
 
 #include "blt/kernels/kernels.h"

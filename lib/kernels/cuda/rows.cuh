@@ -62,7 +62,8 @@ struct RmsNormInputGradient : WarpRows {
       if (const int64_t r = row(block, t); r < p.rows) {
         const T* dy = static_cast<const T*>(p.dy) + r * p.dim;
         const float* x = p.x + r * p.dim;
-        for (int64_t i = lane(t); i < p.dim; i += warp) sum += get(dy + i) * p.w[i] * x[i] * p.inverse_rms[r];
+        for (int64_t i = lane(t); i < p.dim; i += warp)
+          sum += get(dy + i) * p.w[i] * x[i] * p.inverse_rms[r];
       }
       total[t].x[0] = sum;
     });
@@ -83,12 +84,14 @@ struct RmsNormInputGradient : WarpRows {
 
 // Maximum of a row of logits and the sum of exp(x - maximum), in every lane of the row's warp.
 template <class T, class Block, class Value>
-BLT_DEVICE void soft_rows(Block& block, const T* logits, int64_t rows, int64_t classes, Value& top, Value& total) {
+BLT_DEVICE void soft_rows(Block& block, const T* logits, int64_t rows, int64_t classes, Value& top,
+                          Value& total) {
   block.each([&](int t) {
     float high = -INFINITY;
     if (WarpRows::row(block, t) < rows) {
       const T* x = logits + WarpRows::row(block, t) * classes;
-      for (int64_t i = WarpRows::lane(t); i < classes; i += warp) high = get(x + i) > high ? get(x + i) : high;
+      for (int64_t i = WarpRows::lane(t); i < classes; i += warp)
+        high = get(x + i) > high ? get(x + i) : high;
     }
     top[t].x[0] = high;
   });
@@ -97,7 +100,8 @@ BLT_DEVICE void soft_rows(Block& block, const T* logits, int64_t rows, int64_t c
     float sum = 0;
     if (WarpRows::row(block, t) < rows) {
       const T* x = logits + WarpRows::row(block, t) * classes;
-      for (int64_t i = WarpRows::lane(t); i < classes; i += warp) sum += expf(get(x + i) - top[t].x[0]);
+      for (int64_t i = WarpRows::lane(t); i < classes; i += warp)
+        sum += expf(get(x + i) - top[t].x[0]);
     }
     total[t].x[0] = sum;
   });
@@ -119,7 +123,8 @@ struct CrossEntropyKernel : WarpRows {
       if (r >= p.rows) return;
       const T* x = static_cast<const T*>(p.logits) + r * p.classes;
       const int64_t target = p.target[r];
-      if (lane(t) == 0) p.loss[r] = target < 0 ? 0.0f : logf(total[t].x[0]) + top[t].x[0] - get(x + target);
+      if (lane(t) == 0)
+        p.loss[r] = target < 0 ? 0.0f : logf(total[t].x[0]) + top[t].x[0] - get(x + target);
       if (!p.dlogits) return;
       T* dx = static_cast<T*>(p.dlogits) + r * p.classes;
       const float factor = p.scale / total[t].x[0];
@@ -157,7 +162,8 @@ struct EntropyKernel : WarpRows {
     block.template combine<warp, Sum>(weighted);
     block.each([&](int t) {
       const int64_t r = row(block, t);
-      if (r < p.rows && lane(t) == 0) p.entropy[r] = logf(total[t].x[0]) - weighted[t].x[0] / total[t].x[0];
+      if (r < p.rows && lane(t) == 0)
+        p.entropy[r] = logf(total[t].x[0]) - weighted[t].x[0] / total[t].x[0];
     });
   }
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tiles of attention in shared memory, and the two small products over them. 256 threads stand as 16 x 16: thread (y, x)
-// holds rows y R .. y R + R - 1 of the tile's result, and either columns x + 16 j or dimensions 4 x + 64 c.
+// Tiles of attention in shared memory, and the two small products over them. 256 threads stand as
+// 16 x 16: thread (y, x) holds rows y R .. y R + R - 1 of the tile's result, and either columns x +
+// 16 j or dimensions 4 x + 64 c.
 #pragma once
 
 #include "block.cuh"
@@ -9,15 +10,16 @@ namespace blt::kernels::gpu {
 
 inline constexpr int side = 16;  // threads that share a row; half a warp
 
-// Heads of up to D numbers. Strides are whole float4s, and odd ones, so that 16 rows lie in different banks.
+// Heads of up to D numbers. Strides are whole float4s, and odd ones, so that 16 rows lie in
+// different banks.
 template <int D>
 struct Tile {
   static constexpr int threads = side * side;
-  static constexpr int per_row = D <= 128 ? 4 : 2;      // rows of a thread
-  static constexpr int rows = side * per_row;           // of the result
-  static constexpr int columns = D <= 64 ? 64 : 32;     // a step
-  static constexpr int per_column = columns / side;     // columns of a thread
-  static constexpr int chunks = D / 64;                 // float4s of a thread's output row
+  static constexpr int per_row = D <= 128 ? 4 : 2;   // rows of a thread
+  static constexpr int rows = side * per_row;        // of the result
+  static constexpr int columns = D <= 64 ? 64 : 32;  // a step
+  static constexpr int per_column = columns / side;  // columns of a thread
+  static constexpr int chunks = D / 64;              // float4s of a thread's output row
   static constexpr int stride = D + 4;
   static constexpr int weight_stride = columns + 4;
   static_assert(D % 64 == 0 && D >= 64);
@@ -30,24 +32,32 @@ struct Tile {
   };
 };
 
-BLT_DEVICE int tile_y(int thread) { return thread / side; }
-BLT_DEVICE int tile_x(int thread) { return thread % side; }
-BLT_DEVICE Float4 load4(const float* p) { return *reinterpret_cast<const Float4*>(p); }
+BLT_DEVICE int tile_y(int thread) {
+  return thread / side;
+}
+BLT_DEVICE int tile_x(int thread) {
+  return thread % side;
+}
+BLT_DEVICE Float4 load4(const float* p) {
+  return *reinterpret_cast<const Float4*>(p);
+}
 
-// One thread's part of: rows [begin, begin + count) of x, `dim` numbers each, times factor -> a tile of `rows` rows,
-// zeros past count and past dim.
+// One thread's part of: rows [begin, begin + count) of x, `dim` numbers each, times factor -> a
+// tile of `rows` rows, zeros past count and past dim.
 template <int D, class T>
-BLT_DEVICE void load_tile(int thread, const T* x, int64_t stride, int64_t count, int rows, int64_t dim, float factor,
-                          float* out) {
+BLT_DEVICE void load_tile(int thread, const T* x, int64_t stride, int64_t count, int rows,
+                          int64_t dim, float factor, float* out) {
   for (int i = thread; i < rows * D; i += Tile<D>::threads) {
     const int row = i / D, d = i % D;
-    out[row * Tile<D>::stride + d] = row < count && d < dim ? get(x + row * stride + d) * factor : 0.0f;
+    out[row * Tile<D>::stride + d] =
+        row < count && d < dim ? get(x + row * stride + d) * factor : 0.0f;
   }
 }
 
 // scores[i][j] = a[y R + i] . b[x + 16 j]
 template <int D>
-BLT_DEVICE void dot_rows(int thread, const float* a, const float* b, typename Tile<D>::Scores& scores) {
+BLT_DEVICE void dot_rows(int thread, const float* a, const float* b,
+                         typename Tile<D>::Scores& scores) {
   using S = Tile<D>;
   BLT_UNROLL
   for (int i = 0; i < S::per_row; ++i) {
@@ -75,7 +85,8 @@ BLT_DEVICE void dot_rows(int thread, const float* a, const float* b, typename Ti
 
 // out[i] += sum over columns j of weights[y R + i][j] values[j], dimensions 4 x + 64 c.
 template <int D>
-BLT_DEVICE void add_weighted(int thread, const float* weights, const float* values, typename Tile<D>::Output& out) {
+BLT_DEVICE void add_weighted(int thread, const float* weights, const float* values,
+                             typename Tile<D>::Output& out) {
   using S = Tile<D>;
   weights += tile_y(thread) * S::per_row * S::weight_stride;
   values += tile_x(thread) * 4;
@@ -121,7 +132,8 @@ BLT_DEVICE void scale_row(typename Tile<D>::Output& out, int i, float factor) {
 
 // Row i of the thread's output to out (of row 0 of the tile, stride apart).
 template <int D, class T>
-BLT_DEVICE void write_row(int thread, const typename Tile<D>::Output& from, int i, int64_t dim, T* out, int64_t stride) {
+BLT_DEVICE void write_row(int thread, const typename Tile<D>::Output& from, int i, int64_t dim,
+                          T* out, int64_t stride) {
   out += (tile_y(thread) * Tile<D>::per_row + i) * stride;
   BLT_UNROLL
   for (int c = 0; c < Tile<D>::chunks; ++c) {

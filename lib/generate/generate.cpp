@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "blt/generate/generate.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "blt/base/error.h"
+#include "blt/base/signals.h"
+#include "blt/base/units.h"
+#include "blt/generate/sampler.h"
+#include "blt/generate/stop.h"
+#include "display.h"
+
+namespace blt::generate {
+namespace {
+
+class Clock {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+SamplerOptions sampler_options(const GenerateConfig& c) {
+  return {c.greedy ? 0 : c.temperature, c.top_k, c.top_p, c.min_p, !c.ignore_eos};
+}
+
+}  // namespace
+
+// Bytes on their way out: what may begin a stop string waits, then what is part of a character or patch.
+class Generator::Stream {
+ public:
+  Stream(const GenerateConfig& config, const Write& write) : matcher_(config.stop), display_(config), write_(write) {}
+
+  // Prompts are no subject of stop strings.
+  void prompt(char byte, bool border) { shown_ += display_.push(byte, border); }
+  void byte(char byte, bool border) {
+    borders_.push_back(border);
+    release(matcher_.push(byte));
+  }
+  void finish() {
+    release(matcher_.finish());
+    shown_ += display_.finish();
+    flush();
+  }
+  // False when nobody reads any more.
+  bool flush() {
+    if (open_ && write_ && !shown_.empty()) open_ = write_(shown_);
+    shown_.clear();
+    return open_;
+  }
+  bool stopped() const { return matcher_.stopped(); }
+  const std::string& text() const { return text_; }
+  std::int64_t patches() const { return std::count(borders_.begin(), borders_.begin() + static_cast<std::ptrdiff_t>(text_.size()), true); }
+
+ private:
+  void release(const std::string& bytes) {
+    for (const char b : bytes) {
+      shown_ += display_.push(b, borders_[text_.size()]);
+      text_ += b;
+    }
+  }
+
+  StopMatcher matcher_;
+  Display display_;
+  const Write& write_;
+  std::string text_, shown_;
+  std::vector<bool> borders_;  // of the chosen bytes, the waiting ones included
+  bool open_ = true;
+};
+
+bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
+  engine_.reset();
+  const auto ids = patch::encode(prompt, true, false);
+  // In pieces, to see a stop signal between them; the exact engine computes all anew for each piece.
+  const std::size_t piece = config_.engine == "exact" ? ids.size() : 4096;
+  for (std::size_t at = 0; at < ids.size(); at += piece) {
+    if (stop_signal()) return false;
+    logits_ = engine_.prefill(std::span(ids).subspan(at, std::min(piece, ids.size() - at)));
+    warn_length();
+  }
+  if (!config_.echo) return true;
+  for (std::size_t i = 0; i < prompt.size(); ++i) stream.prompt(prompt[i], engine_.starts_patch(static_cast<std::int64_t>(i) + 1));
+  return stream.flush();
+}
+
+std::string Generator::run(std::uint64_t seed, Stream& stream, Completion& out) {
+  Sampler sampler(sampler_options(config_), seed);
+  while (out.steps < config_.max_bytes) {
+    if (stop_signal()) return "signal";
+    const patch::TokenId id = sampler.next(logits_);
+    if (id == patch::eos_id) return "eos";
+    stream.byte(static_cast<char>(id - patch::byte_offset), engine_.starts_patch(engine_.position()));
+    ++out.steps;
+    if (stream.stopped()) return "stop";
+    if (!stream.flush()) return "closed";
+    tell_progress(out, false);
+    if (out.steps == config_.max_bytes) break;
+    logits_ = engine_.step(id);
+    warn_length();
+  }
+  return "length";
+}
+
+void Generator::warn_length() {
+  const auto& facts = engine_.facts();
+  const auto patches = static_cast<std::int64_t>(engine_.patch_starts().size());
+  const bool bytes = engine_.position() > facts.trained_bytes;
+  if (warned_ || (!bytes && (facts.trained_patches == 0 || patches <= facts.trained_patches))) return;
+  warned_ = true;
+  reporter_.warn(bytes ? cat("the text is longer than the ", facts.trained_bytes, " bytes that the model is made for")
+                       : cat("the text has more than the ", facts.trained_patches, " patches that the model is made for"));
+}
+
+void Generator::tell_progress(const Completion& completion, bool finished) {
+  if (!config_.json && config_.output.empty()) return;  // the text itself shows it
+  Progress progress;
+  progress.stage = "generate";
+  progress.done = static_cast<std::uint64_t>(completion.steps);
+  progress.total = static_cast<std::uint64_t>(config_.max_bytes);
+  progress.finished = finished;
+  reporter_.progress(progress);
+}
+
+Completion Generator::complete(std::string_view prompt, std::uint64_t seed, const Write& write) {
+  Completion out;
+  Stream stream(config_, write);
+  const Clock prompt_clock;
+  const bool ready = take_prompt(prompt, stream);
+  out.prompt_seconds = prompt_clock.seconds();
+  const Clock clock;
+  out.finish_reason = ready ? run(seed, stream, out) : stop_signal() ? "signal" : "closed";
+  out.seconds = clock.seconds();
+  stream.finish();
+  out.text = stream.text();
+  out.patches = stream.patches();
+  tell_progress(out, true);
+  return out;
+}
+
+}  // namespace blt::generate

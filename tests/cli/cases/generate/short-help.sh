@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+blt-generate -h
