@@ -272,13 +272,13 @@ std::unique_ptr<Scorer> make_scorer(std::unique_ptr<ByteLm> lm, const Pass& pass
 }
 
 std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const DeviceOptions& options) {
-  const at::Device device(options.device);
+  const at::Device device = nn::open_device(options.device);
   const Pass pass = pass_of(options, device);
   return std::make_unique<ModelEntropySource>(load_entropy_model(folder, device), pass, device);
 }
 
 std::unique_ptr<Scorer> open_scorer(const std::string& folder, const DeviceOptions& options) {
-  const at::Device device(options.device);
+  const at::Device device = nn::open_device(options.device);
   const Pass pass = pass_of(options, device);
   if (model_kind(folder) == Kind::byte_lm) return make_scorer(load_byte_lm(folder, device), pass, device);
   return make_scorer(load_blt(folder, device), pass, device);

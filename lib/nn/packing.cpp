@@ -84,9 +84,10 @@ const at::Tensor& Rope::table(std::int64_t positions, at::Device device) {
   }
   for (std::int64_t p = 0; p < positions; ++p) {
     for (std::int64_t i = 0; i < half; ++i) {
-      const float angle = static_cast<float>(p) * frequency[static_cast<std::size_t>(i)];
-      out[p * head_dim_ + i] = std::cos(angle);
-      out[p * head_dim_ + half + i] = std::sin(angle);
+      // In double: far positions would lose the angle's fraction.
+      const double angle = static_cast<double>(p) * static_cast<double>(frequency[static_cast<std::size_t>(i)]);
+      out[p * head_dim_ + i] = static_cast<float>(std::cos(angle));
+      out[p * head_dim_ + half + i] = static_cast<float>(std::sin(angle));
     }
   }
   table_ = host.to(device);

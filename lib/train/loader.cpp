@@ -104,7 +104,9 @@ Loader::Loader(OpenStream open, const TrainConfig& config, std::int64_t sequence
       random_(mix_seed(static_cast<std::uint64_t>(config.seed), 2)),
       length_(sequence_length),
       batch_bytes_(std::max(config.batch_bytes, sequence_length)),
-      buffer_bytes_(config.shuffle_buffer) {}
+      buffer_bytes_(config.shuffle_buffer) {
+  fill();
+}
 
 Loader::~Loader() = default;
 

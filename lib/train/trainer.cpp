@@ -34,7 +34,7 @@ config::Fields fields_of(TrainConfig& c) {
 class Trainer {
  public:
   Trainer(const TrainConfig& config, Reporter& reporter)
-      : c_(config), reporter_(reporter), device_(config.device), trainee_(make_trainee(c_, device_)), optimizer_(c_) {
+      : c_(config), reporter_(reporter), device_(nn::open_device(config.device)), trainee_(make_trainee(c_, device_)), optimizer_(c_) {
     pass_.type = nn::compute_type(c_.dtype, device_);
     if (c_.sequence_length == 0) c_.sequence_length = trainee_->trained_length();
     trainee_->add_parameters(optimizer_);
@@ -43,9 +43,9 @@ class Trainer {
 
   int run() {
     tell_plan();
+    Loader loader(trainee_->documents(), c_, c_.sequence_length);  // reads data before any output is touched
     if (c_.dry_run) return 0;
     RunFolder folder(c_.output, c_.force, c_.resume);
-    Loader loader(trainee_->documents(), c_, c_.sequence_length);
     std::int64_t step = 0;
     if (c_.resume) step = resume(folder, loader);
     start_ = Clock::now();

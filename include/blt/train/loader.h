@@ -46,9 +46,9 @@ std::vector<Piece> cut_pieces(const TokenDocument& document, std::int64_t length
 // Endless batches of about batch_bytes, drawn at random from a buffer. A resume replays the first batches unread.
 class Loader {
  public:
+  // Fills the buffer. Errors: input, when a document cannot be read or the training half is empty.
   Loader(OpenStream open, const TrainConfig& config, std::int64_t sequence_length);
   ~Loader();
-  // Errors: input when the training half is empty.
   std::vector<Piece> next();
 
  private:

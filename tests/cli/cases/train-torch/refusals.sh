@@ -6,7 +6,7 @@ unchanged blt-train entropy --data nosuch.txt -o out
 mkdir exists && echo precious > exists/file
 unchanged blt-train entropy --data corpus.jsonl -o exists
 unchanged blt-train entropy --data corpus.jsonl -o nosuch/out
-unchanged blt-train entropy --data corpus.jsonl -o out --resume
+unchanged blt-train entropy --data corpus.jsonl -o out --resume -q
 unchanged blt-train blt --data corpus.jsonl -o out
 unchanged blt-train blt --data nosuch -o out
 : > empty.jsonl
