@@ -11,7 +11,9 @@ void check(const GenerateConfig& c) {
   }
   if (c.show_patches && c.json) throw usage_error("--show-patches and --json exclude each other");
   if (c.show_patches && c.raw) throw usage_error("--show-patches and --raw exclude each other");
-  if (c.raw && c.json) throw usage_error("--raw and --json exclude each other", "--json keeps every byte: see \"bytes_base64\"");
+  if (c.raw && c.json)
+    throw usage_error("--raw and --json exclude each other",
+                      "--json keeps every byte: see \"bytes_base64\"");
 }
 
 }  // namespace blt
@@ -22,42 +24,55 @@ namespace {
 void describe_prompts(Fields& fields, GenerateConfig& c) {
   fields.positional("MODEL", &c.model, "folder of a BLT or a byte LM").required = true;
   fields.group("Prompt");
-  Field& prompt = fields.add("prompt", "-p,--prompt", &c.prompts, "TEXT", "text to go on from; repeat it for more");
+  Field& prompt = fields.add("prompt", "-p,--prompt", &c.prompts, "TEXT",
+                             "text to go on from; repeat it for more");
   prompt.common = true;
-  prompt.details = "Without prompts standard input is one, byte for byte, its last newline included.";
-  fields.add("prompt_file", "--prompt-file", &c.prompt_files, "FILE", "a file that is a prompt; repeat it for more")
+  prompt.details =
+      "Without prompts standard input is one, byte for byte, its last newline included.";
+  fields
+      .add("prompt_file", "--prompt-file", &c.prompt_files, "FILE",
+           "a file that is a prompt; repeat it for more")
       .details = "- is standard input.";
 }
 
 void describe_length(Fields& fields, GenerateConfig& c) {
   fields.group("Length");
-  Field& bytes = fields.add("max_bytes", "-n,--max-bytes", &c.max_bytes, "BYTES", "bytes to write after each prompt, at most");
+  Field& bytes = fields.add("max_bytes", "-n,--max-bytes", &c.max_bytes, "BYTES",
+                            "bytes to write after each prompt, at most");
   bytes.sized = true;
   bytes.common = true;
   bytes.min = 0;
   bytes.max = 1e12;
-  fields.add("stop", "--stop", &c.stop, "TEXT", "stop before this text; repeat it for more").common = true;
-  fields.add("ignore_eos", "--ignore-eos", &c.ignore_eos, "", "never choose the end of the document");
+  fields.add("stop", "--stop", &c.stop, "TEXT", "stop before this text; repeat it for more")
+      .common = true;
+  fields.add("ignore_eos", "--ignore-eos", &c.ignore_eos, "",
+             "never choose the end of the document");
 }
 
 void describe_sampling(Fields& fields, GenerateConfig& c) {
   fields.group("Sampling");
-  fields.add("greedy", "--greedy", &c.greedy, "", "always the most likely byte, as --temperature 0").common = true;
-  Field& temperature = fields.add("temperature", "-t,--temperature", &c.temperature, "T", "divides the logits");
+  fields.add("greedy", "--greedy", &c.greedy, "", "always the most likely byte, as --temperature 0")
+      .common = true;
+  Field& temperature =
+      fields.add("temperature", "-t,--temperature", &c.temperature, "T", "divides the logits");
   temperature.common = true;
   temperature.min = 0;
   temperature.max = 1000;
-  Field& top_k = fields.add("top_k", "--top-k", &c.top_k, "K", "choose among the K most likely bytes; 0: all");
+  Field& top_k =
+      fields.add("top_k", "--top-k", &c.top_k, "K", "choose among the K most likely bytes; 0: all");
   top_k.min = 0;
   top_k.max = 260;
   top_k.details = "Filters come after the temperature and in this order: top-k, top-p, min-p.";
-  Field& top_p = fields.add("top_p", "--top-p", &c.top_p, "P", "choose among the fewest bytes that have this probability in sum");
+  Field& top_p = fields.add("top_p", "--top-p", &c.top_p, "P",
+                            "choose among the fewest bytes that have this probability in sum");
   top_p.min = 0;
   top_p.max = 1;
-  Field& min_p = fields.add("min_p", "--min-p", &c.min_p, "P", "leave out bytes below this share of the best one's probability");
+  Field& min_p = fields.add("min_p", "--min-p", &c.min_p, "P",
+                            "leave out bytes below this share of the best one's probability");
   min_p.min = 0;
   min_p.max = 1;
-  Field& seed = fields.add("seed", "--seed", &c.seed, "N", "of the choices; otherwise a random one, which is told");
+  Field& seed = fields.add("seed", "--seed", &c.seed, "N",
+                           "of the choices; otherwise a random one, which is told");
   seed.common = true;
   seed.min = 0;
 }
@@ -66,28 +81,41 @@ void describe_output(Fields& fields, GenerateConfig& c) {
   fields.group("Output");
   fields.add("echo", "--echo", &c.echo, "", "write the prompt before the text").common = true;
   fields.add("raw", "--raw", &c.raw, "", "every byte as it is and nothing else").details =
-      "Otherwise text appears in whole characters, bytes that are not UTF-8 appear as U+FFFD, and a newline ends each text.";
-  fields.add("show_patches", "--show-patches", &c.show_patches, "", "mark the borders of patches with |").details =
-      "Control characters and bytes that are no whole character are escaped.";
-  Field& json = fields.add("json", "--json", &c.json, "", "one JSON object a prompt instead of the text");
+      "Otherwise text appears in whole characters, bytes that are not UTF-8 appear as U+FFFD, and "
+      "a newline ends each text.";
+  fields
+      .add("show_patches", "--show-patches", &c.show_patches, "",
+           "mark the borders of patches with |")
+      .details = "Control characters and bytes that are no whole character are escaped.";
+  Field& json =
+      fields.add("json", "--json", &c.json, "", "one JSON object a prompt instead of the text");
   json.common = true;
   json.details =
-      "prompt, text, finish_reason (length, eos, stop or signal), bytes, patches, seconds, bytes_per_second, prompt_bytes, "
-      "prompt_seconds, seed. prompt_base64 and bytes_base64 stand for a prompt and a text that are not valid UTF-8.";
-  fields.add("output", "-o,--output", &c.output, "FILE", "write to a file instead of standard output");
+      "prompt, text, finish_reason (length, eos, stop or signal), bytes, patches, seconds, "
+      "bytes_per_second, prompt_bytes, "
+      "prompt_seconds, seed. prompt_base64 and bytes_base64 stand for a prompt and a text that are "
+      "not valid UTF-8.";
+  fields.add("output", "-o,--output", &c.output, "FILE",
+             "write to a file instead of standard output");
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
 }
 
 void describe_device(Fields& fields, GenerateConfig& c) {
   fields.group("Model");
-  Field& device = fields.add("device", "--device", &c.device, "DEVICE", "where the model runs: cpu, cuda, cuda:N");
+  Field& device = fields.add("device", "--device", &c.device, "DEVICE",
+                             "where the model runs: cpu, cuda, cuda:N");
   device.environment = "BLT_DEVICE";
-  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE", "of the matrix products; auto: bfloat16 where it is fast");
+  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE",
+                            "of the matrix products; auto: bfloat16 where it is fast");
   dtype.choices = {"float32", "bfloat16", "auto"};
-  dtype.details = "The entropy model, which decides where patches begin, always computes in float32.";
-  Field& engine = fields.add("engine", "--engine", &c.engine, "NAME", "cached: keys and values are kept; exact: all is computed anew for each byte");
+  dtype.details =
+      "The entropy model, which decides where patches begin, always computes in float32.";
+  Field& engine =
+      fields.add("engine", "--engine", &c.engine, "NAME",
+                 "cached: keys and values are kept; exact: all is computed anew for each byte");
   engine.choices = {"cached", "exact"};
-  engine.details = "Both give the same text up to rounding; exact is slow and there to check the other.";
+  engine.details =
+      "Both give the same text up to rounding; exact is slow and there to check the other.";
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ at::Tensor int_tensor(const std::vector<std::int32_t>& values, at::Device device
   return at::tensor(values, at::TensorOptions().dtype(at::kInt)).to(device);
 }
 
-NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from, const model::Semantics& semantics, bool newline_reset) {
+NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
+                  const model::Semantics& semantics, bool newline_reset) {
   constexpr patch::TokenId newline = '\n' + patch::byte_offset;
   const auto id = [&](std::int64_t p) { return ids[static_cast<std::size_t>(p)]; };
   std::int64_t text = 0, block = 0;  // where the text and the block of row `from` begin
@@ -38,7 +39,8 @@ NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from, const 
   return out;
 }
 
-CachedTransformer::CachedTransformer(model::Transformer& transformer, at::ScalarType type, at::Device device)
+CachedTransformer::CachedTransformer(model::Transformer& transformer, at::ScalarType type,
+                                     at::Device device)
     : transformer_(transformer), pass_{type}, device_(device) {
   const auto& c = transformer.config;
   for (std::int64_t i = 0; i < c.layers; ++i) {
@@ -67,15 +69,17 @@ at::Tensor CachedTransformer::layer(std::size_t index, const at::Tensor& x) {
   const model::Layer& w = transformer_.layers[index];
   const model::TransformerConfig& c = transformer_.config;
   const at::Tensor& table = transformer_.rope.table(positions_, device_);
-  const auto qkv = nn::linears(nn::rms_norm(x, w.attention_norm, c.norm_eps, pass_.type), {w.wq, w.wk, w.wv});
+  const auto qkv =
+      nn::linears(nn::rms_norm(x, w.attention_norm, c.norm_eps, pass_.type), {w.wq, w.wk, w.wv});
   nn::rotate(qkv[0], table, position_, c.heads, c.head_dim());
   nn::rotate(qkv[1], table, position_, c.kv_heads, c.head_dim());
   keys_[index].append(qkv[1]);
   values_[index].append(qkv[2]);
-  const at::Tensor attended = nn::attention(qkv[0], keys_[index].held(), values_[index].held(), ranges_,
-                                            {c.heads, c.kv_heads, c.head_dim()});
+  const at::Tensor attended = nn::attention(qkv[0], keys_[index].held(), values_[index].held(),
+                                            ranges_, {c.heads, c.kv_heads, c.head_dim()});
   const at::Tensor h = x + nn::linear(attended, w.wo);
-  const auto gate_up = nn::linears(nn::rms_norm(h, w.ffn_norm, c.norm_eps, pass_.type), {w.w_gate, w.w_up});
+  const auto gate_up =
+      nn::linears(nn::rms_norm(h, w.ffn_norm, c.norm_eps, pass_.type), {w.w_gate, w.w_up});
   return h + nn::linear(nn::swiglu(gate_up[0], gate_up[1]), w.w_down);
 }
 
@@ -101,17 +105,25 @@ void CachedTransformer::clear() {
 }
 
 CachedByteLm::CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset)
-    : lm_(lm), pass_{type}, newline_reset_(newline_reset), transformer_(lm.transformer, type, lm.embedding.device()) {}
+    : lm_(lm),
+      pass_{type},
+      newline_reset_(newline_reset),
+      transformer_(lm.transformer, type, lm.embedding.device()) {}
 
-at::Tensor CachedByteLm::append(std::span<const patch::TokenId> ids, std::int64_t from, bool last_only) {
+at::Tensor CachedByteLm::append(std::span<const patch::TokenId> ids, std::int64_t from,
+                                bool last_only) {
   std::vector<std::int32_t> fresh(ids.begin() + from, ids.end());
-  if (newline_reset_) std::replace(fresh.begin(), fresh.end(), '\n' + patch::byte_offset, static_cast<int>(patch::bos_id));
+  if (newline_reset_)
+    std::replace(fresh.begin(), fresh.end(), '\n' + patch::byte_offset,
+                 static_cast<int>(patch::bos_id));
   const at::Tensor tensor = int_tensor(fresh, lm_.embedding.device());
   nn::HashTables none;
   const at::Tensor x = nn::hash_embedding(lm_.embedding, none, tensor, at::zeros_like(tensor));
-  at::Tensor h = transformer_.forward(x, byte_rows(ids, from, lm_.config.semantics, newline_reset_));
+  at::Tensor h =
+      transformer_.forward(x, byte_rows(ids, from, lm_.config.semantics, newline_reset_));
   if (last_only) h = h.slice(0, h.size(0) - 1);
-  return nn::linear(nn::rms_norm(h, lm_.norm, lm_.config.transformer.norm_eps, pass_.type), lm_.head);
+  return nn::linear(nn::rms_norm(h, lm_.norm, lm_.config.transformer.norm_eps, pass_.type),
+                    lm_.head);
 }
 
 void CachedByteLm::keep_from(std::int64_t row) {

@@ -14,23 +14,26 @@
 
 namespace blt::generate {
 
-// New rows: their rotary positions, and the first row that each sees. Each sees all rows up to itself.
+// New rows: their rotary positions, and the first row that each sees. Each sees all rows up to
+// itself.
 struct NewRows {
   std::vector<std::int32_t> position;
   std::vector<std::int64_t> first;
   std::int64_t count() const { return static_cast<std::int64_t>(first.size()); }
 };
 
-// How byte-level self-attention sees ids[from..]: blocks that end at an EOS, sliding windows (spec 5.4). With newline_reset
-// each newline begins a text of its own, as BOS does (paper section 4.4).
-NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from, const model::Semantics& semantics,
-                  bool newline_reset = false);
+// How byte-level self-attention sees ids[from..]: blocks that end at an EOS, sliding windows
+// (spec 5.4). With newline_reset each newline begins a text of its own, as BOS does (paper
+// section 4.4).
+NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
+                  const model::Semantics& semantics, bool newline_reset = false);
 
 class CachedTransformer {
  public:
   CachedTransformer(model::Transformer& transformer, at::ScalarType type, at::Device device);
 
-  // x: float32 [rows.count(), dim]. All layers, or one after the other between begin() and the last layer.
+  // x: float32 [rows.count(), dim]. All layers, or one after the other between begin() and the last
+  // layer.
   at::Tensor forward(at::Tensor x, const NewRows& rows);
   void begin(const NewRows& rows);
   at::Tensor layer(std::size_t index, const at::Tensor& x);
@@ -55,7 +58,8 @@ class CachedByteLm {
  public:
   CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset = false);
 
-  // ids: the whole text; rows `from` on are new -> their logits [ids.size() - from, 260], or the last row's alone.
+  // ids: the whole text; rows `from` on are new -> their logits [ids.size() - from, 260], or the
+  // last row's alone.
   at::Tensor append(std::span<const patch::TokenId> ids, std::int64_t from, bool last_only);
   void truncate(std::int64_t end) { transformer_.truncate(end); }
   // Keeps what rows from `row` on will see.

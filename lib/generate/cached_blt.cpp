@@ -25,7 +25,8 @@ CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type)
       latent_(blt.latent, type, device_),
       decoder_(blt.decoder, type, device_) {
   const auto& c = blt.config;
-  // Boundaries are decided in float32 whatever the rest computes in: they must not depend on how rows are batched.
+  // Boundaries are decided in float32 whatever the rest computes in: they must not depend on how
+  // rows are batched.
   if (patch::needs_entropies(c.patching.scheme)) {
     patcher_ = std::make_unique<CachedByteLm>(*blt.patcher, at::kFloat, c.patching.newline_reset);
   }
@@ -45,7 +46,9 @@ at::Tensor CachedBlt::append(std::span<const patch::TokenId> ids) {
   const at::Tensor h = encode(from, rows);
   close_patches();
   const at::Tensor d = decode(h, from, rows);
-  return nn::linear(nn::rms_norm(d.slice(0, d.size(0) - 1), blt_.norm, blt_.config.decoder.norm_eps, pass_.type), blt_.head);
+  return nn::linear(
+      nn::rms_norm(d.slice(0, d.size(0) - 1), blt_.norm, blt_.config.decoder.norm_eps, pass_.type),
+      blt_.head);
 }
 
 void CachedBlt::find_starts(std::int64_t from) {
@@ -55,7 +58,8 @@ void CachedBlt::find_starts(std::int64_t from) {
     entropies_.insert(entropies_.end(), values, values + fresh.numel());
   }
   auto starts = growing_starts(ids_, entropies_, blt_.config.patching);
-  if (!std::equal(starts_.begin(), starts_.end(), starts.begin(), starts.begin() + std::min(starts.size(), starts_.size()))) {
+  if (!std::equal(starts_.begin(), starts_.end(), starts.begin(),
+                  starts.begin() + std::min(starts.size(), starts_.size()))) {
     throw internal_error("patches changed as the text grew");
   }
   starts_ = std::move(starts);
@@ -68,7 +72,9 @@ at::Tensor CachedBlt::embed(std::int64_t from) {
   const std::int64_t context = std::min(from, longest - 1);
   const std::vector<std::int32_t> ids(ids_.begin() + (from - context), ids_.end());
   const std::vector<std::int32_t> start(ids.size(), 0);
-  return nn::hash_embedding(blt_.embedding, blt_.hash, int_tensor(ids, device_), int_tensor(start, device_)).slice(0, context);
+  return nn::hash_embedding(blt_.embedding, blt_.hash, int_tensor(ids, device_),
+                            int_tensor(start, device_))
+      .slice(0, context);
 }
 
 at::Tensor CachedBlt::encode(std::int64_t from, const NewRows& rows) {
@@ -90,14 +96,16 @@ void CachedBlt::close_patches() {
   if (last <= first) return;
   const auto& c = blt_.config;
   at::Tensor x = pool_patches(first, last);
-  if (blt_.latent_projection.defined()) x = nn::linear(x.to(pass_.type), blt_.latent_projection).to(at::kFloat);
+  if (blt_.latent_projection.defined())
+    x = nn::linear(x.to(pass_.type), blt_.latent_projection).to(at::kFloat);
   const at::Tensor g = latent_.forward(x, patch_rows(first, last));
   const at::Tensor u = nn::linear(g.to(pass_.type), blt_.decoder_patch_projection)
                            .to(at::kFloat)
                            .view({(last - first) * c.cross_k, c.decoder.dim});
   for (std::size_t i = 0; i < blt_.decoder_cross.size(); ++i) {
     const model::CrossAttention& cross = blt_.decoder_cross[i];
-    const auto kv = nn::linears(nn::rms_norm(u, cross.kv_norm, cross.config.norm_eps, pass_.type), {cross.wk, cross.wv});
+    const auto kv = nn::linears(nn::rms_norm(u, cross.kv_norm, cross.config.norm_eps, pass_.type),
+                                {cross.wk, cross.wv});
     for (auto* rows : {&cross_keys_[i], &cross_values_[i]}) rows->reserve(u.size(0));
     cross_keys_[i].append(kv[0]);
     cross_values_[i].append(kv[1]);
@@ -110,19 +118,23 @@ at::Tensor CachedBlt::pool_patches(std::int64_t first, std::int64_t last) {
   const auto start = [&](std::int64_t patch) { return starts_[static_cast<std::size_t>(patch)]; };
   const std::int64_t begin = start(first), k = blt_.config.cross_k, dim = blt_.config.encoder.dim;
   std::vector<std::int32_t> starts, pool_first, pool_last;
-  for (std::int64_t j = first; j <= last; ++j) starts.push_back(static_cast<std::int32_t>(start(j) - begin));
+  for (std::int64_t j = first; j <= last; ++j)
+    starts.push_back(static_cast<std::int32_t>(start(j) - begin));
   for (std::size_t j = 0; j + 1 < starts.size(); ++j) {
     pool_first.insert(pool_first.end(), static_cast<std::size_t>(k), starts[j]);
     pool_last.insert(pool_last.end(), static_cast<std::size_t>(k), starts[j + 1]);
   }
-  const nn::Ranges pool = nn::make_ranges(std::move(pool_first), std::move(pool_last), 256, device_);
+  const nn::Ranges pool =
+      nn::make_ranges(std::move(pool_first), std::move(pool_last), 256, device_);
   const at::Tensor patch_starts = int_tensor(starts, device_);
   at::Tensor patches;
   for (std::size_t i = 0; i < hidden_.size(); ++i) {
     const at::Tensor h = hidden_[i].rows(begin, start(last));
     if (i == 0 || blt_.config.semantics.repool) {
       const at::Tensor pooled = nn::segment_max(h, patch_starts).to(pass_.type);
-      patches = nn::linear(pooled, blt_.encoder_patch_projection).to(at::kFloat).view({(last - first) * k, dim});
+      patches = nn::linear(pooled, blt_.encoder_patch_projection)
+                    .to(at::kFloat)
+                    .view({(last - first) * k, dim});
     }
     patches = patches + patches + blt_.encoder_cross[i].forward(patches, h, pool, pass_);
   }
@@ -167,9 +179,10 @@ at::Tensor CachedBlt::decode(at::Tensor d, std::int64_t from, const NewRows& row
   for (std::size_t i = 0; i < blt_.decoder.layers.size(); ++i) {
     if (i < blt_.decoder_cross.size()) {
       const model::CrossAttention& cross = blt_.decoder_cross[i];
-      const at::Tensor q = nn::linear(nn::rms_norm(d, cross.q_norm, c.norm_eps, pass_.type), cross.wq);
-      const at::Tensor seen = nn::attention(q, cross_keys_[i].held(), cross_values_[i].held(), ranges,
-                                            {c.heads, c.kv_heads, c.head_dim()});
+      const at::Tensor q =
+          nn::linear(nn::rms_norm(d, cross.q_norm, c.norm_eps, pass_.type), cross.wq);
+      const at::Tensor seen = nn::attention(q, cross_keys_[i].held(), cross_values_[i].held(),
+                                            ranges, {c.heads, c.kv_heads, c.head_dim()});
       d = d + d + nn::linear(seen, cross.wo);
     }
     d = decoder_.layer(i, d);
@@ -181,10 +194,13 @@ void CachedBlt::truncate(std::int64_t end) {
   ids_.resize(static_cast<std::size_t>(end));
   if (patcher_) entropies_.resize(static_cast<std::size_t>(end));
   starts_.resize(end == 0 ? 0 : static_cast<std::size_t>(starts_up_to(starts_, end)));
-  closed_ = end == 0 ? 0 : std::min<std::int64_t>(closed_, static_cast<std::int64_t>(starts_.size()) - 1);
+  closed_ =
+      end == 0 ? 0 : std::min<std::int64_t>(closed_, static_cast<std::int64_t>(starts_.size()) - 1);
   const auto cut = [end](auto& rows, std::int64_t count) {
-    if (end == 0) rows.clear();
-    else rows.truncate(count);
+    if (end == 0)
+      rows.clear();
+    else
+      rows.truncate(count);
   };
   if (patcher_) cut(*patcher_, end);
   cut(encoder_, end);
@@ -204,7 +220,8 @@ void CachedBlt::keep_from(std::int64_t row) {
     encoder_.drop_before(row - window + 1);
     decoder_.drop_before(row - window + 1);
   }
-  // The patch that is open at `row` needs the states of its bytes; the byte there sees the patch before it.
+  // The patch that is open at `row` needs the states of its bytes; the byte there sees the patch
+  // before it.
   const std::int64_t patch = starts_up_to(starts_, row) - 1;
   for (auto& rows : hidden_) rows.drop_before(starts_[static_cast<std::size_t>(patch)]);
   for (auto* list : {&cross_keys_, &cross_values_}) {

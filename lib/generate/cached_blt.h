@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Exact incremental decoding of a BLT (spec 7.5): closed patches never change, so each is computed once.
+// Exact incremental decoding of a BLT (spec 7.5): closed patches never change, so each is computed
+// once.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -49,7 +50,8 @@ class CachedBlt {
   std::int64_t closed_ = 0;           // patches that are computed
   std::unique_ptr<CachedByteLm> patcher_;
   CachedTransformer encoder_, latent_, decoder_;
-  std::vector<Rows> hidden_;                     // the bytes' encoder states that patches are made of: last layer, or all
+  std::vector<Rows>
+      hidden_;  // the bytes' encoder states that patches are made of: last layer, or all
   std::vector<Rows> cross_keys_, cross_values_;  // by the decoder's cross-attention: k rows a patch
 };
 

@@ -17,7 +17,9 @@ std::string Display::push(char byte, bool border) {
 
 std::string Display::finish() {
   if (raw_) return {};
-  return (patches_ ? text::escape(std::exchange(patch_, {}), {.newlines = false}) : stream_.finish()) + "\n";
+  return (patches_ ? text::escape(std::exchange(patch_, {}), {.newlines = false})
+                   : stream_.finish()) +
+         "\n";
 }
 
 }  // namespace blt::generate

@@ -11,7 +11,8 @@ namespace blt::generate {
 
 class Display {
  public:
-  explicit Display(const GenerateConfig& config) : raw_(config.raw), patches_(config.show_patches) {}
+  explicit Display(const GenerateConfig& config)
+      : raw_(config.raw), patches_(config.show_patches) {}
 
   // What can be shown after this byte; `border`: it starts a patch.
   std::string push(char byte, bool border);

@@ -14,22 +14,29 @@ namespace {
 
 constexpr patch::TokenId newline = '\n' + patch::byte_offset;
 
-at::Tensor last_row(const at::Tensor& x) { return x.slice(0, x.size(0) - 1); }
+at::Tensor last_row(const at::Tensor& x) {
+  return x.slice(0, x.size(0) - 1);
+}
 
-Engine::Facts facts_of(const model::ByteLm& lm) { return {"byte_lm", lm.config.transformer.max_positions, 0}; }
+Engine::Facts facts_of(const model::ByteLm& lm) {
+  return {"byte_lm", lm.config.transformer.max_positions, 0};
+}
 
 Engine::Facts facts_of(const model::Blt& blt) {
   check_growing(blt.config.patching);
   if (patch::needs_entropies(blt.config.patching.scheme) && !blt.patcher) {
-    throw input_error(cat("the model's patching scheme ", patch::scheme_name(blt.config.patching.scheme),
+    throw input_error(cat("the model's patching scheme ",
+                          patch::scheme_name(blt.config.patching.scheme),
                           " needs an entropy model, and it holds none"));
   }
   return {"blt", blt.config.encoder.max_positions, blt.config.latent.max_positions};
 }
 
-// Appends in pieces of options.chunk, so that a long prompt needs no memory that grows with its square.
+// Appends in pieces of options.chunk, so that a long prompt needs no memory that grows with its
+// square.
 template <class AppendPiece>
-at::Tensor in_chunks(std::span<const patch::TokenId> ids, std::int64_t chunk, AppendPiece&& append) {
+at::Tensor in_chunks(std::span<const patch::TokenId> ids, std::int64_t chunk,
+                     AppendPiece&& append) {
   at::Tensor logits;
   for (std::size_t at = 0; at < ids.size(); at += static_cast<std::size_t>(chunk)) {
     logits = append(ids.subspan(at, std::min(static_cast<std::size_t>(chunk), ids.size() - at)));
@@ -47,7 +54,8 @@ bool Engine::starts_patch(std::int64_t at) const {
 std::span<const float> EngineBase::prefill(std::span<const patch::TokenId> ids) {
   if (ids.empty()) throw usage_error("no ids to go on with");
   for (const auto id : ids) {
-    if (id >= patch::vocab_size) throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
+    if (id >= patch::vocab_size)
+      throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
   }
   const at::NoGradGuard no_gradients;
   const at::Tensor logits = append(ids).to(at::kFloat).cpu().contiguous();
@@ -56,12 +64,14 @@ std::span<const float> EngineBase::prefill(std::span<const patch::TokenId> ids) 
 }
 
 void EngineBase::rollback(std::int64_t count) {
-  if (count < 0 || count > position()) throw internal_error(cat("cannot take ", count, " of ", position(), " ids back"));
+  if (count < 0 || count > position())
+    throw internal_error(cat("cannot take ", count, " of ", position(), " ids back"));
   const at::NoGradGuard no_gradients;
   if (count > 0) truncate(position() - count);
 }
 
-std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::TokenId> ids, bool newline_reset) {
+std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::TokenId> ids,
+                                   bool newline_reset) {
   std::vector<patch::TokenId> text(ids.begin(), ids.end());
   std::vector<model::Segment> segments;
   std::size_t begin = 0;
@@ -84,7 +94,8 @@ ExactByteLm::ExactByteLm(std::shared_ptr<model::ByteLm> lm, at::ScalarType type)
 at::Tensor ExactByteLm::append(std::span<const patch::TokenId> ids) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   const model::Segment segment{ids_, {}};
-  const auto batch = model::make_batch({&segment, 1}, lm_->config.semantics, lm_->embedding.device());
+  const auto batch =
+      model::make_batch({&segment, 1}, lm_->config.semantics, lm_->embedding.device());
   return last_row(lm_->forward(batch, pass_));
 }
 
@@ -95,11 +106,13 @@ at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   const auto& c = blt_->config;
   std::vector<float> entropies;
-  if (patch::needs_entropies(c.patching.scheme)) entropies = exact_entropies(*blt_->patcher, ids_, c.patching.newline_reset);
+  if (patch::needs_entropies(c.patching.scheme))
+    entropies = exact_entropies(*blt_->patcher, ids_, c.patching.newline_reset);
   starts_ = growing_starts(ids_, entropies, c.patching);
   const auto lengths = lengths_between(starts_, position() + 1);
   const model::Segment segment{ids_, lengths};
-  const auto batch = model::make_batch({&segment, 1}, c.semantics, c.cross_k, blt_->embedding.device());
+  const auto batch =
+      model::make_batch({&segment, 1}, c.semantics, c.cross_k, blt_->embedding.device());
   return last_row(blt_->forward(batch, pass_));
 }
 
@@ -108,7 +121,8 @@ void ExactBlt::truncate(std::int64_t end) {
   while (!starts_.empty() && (end == 0 || starts_.back() > end)) starts_.pop_back();
 }
 
-CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type, const EngineOptions& options)
+CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
+                                       const EngineOptions& options)
     : EngineBase(facts_of(*lm)), lm_(std::move(lm)), options_(options), cache_(*lm_, type) {}
 
 at::Tensor CachedByteLmEngine::append(std::span<const patch::TokenId> all) {
@@ -132,7 +146,8 @@ void CachedByteLmEngine::truncate(std::int64_t end) {
   if (end > 0) append(ids);
 }
 
-CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type, const EngineOptions& options)
+CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
+                                 const EngineOptions& options)
     : EngineBase(facts_of(*blt)), blt_(std::move(blt)), options_(options), cache_(*blt_, type) {}
 
 at::Tensor CachedBltEngine::append(std::span<const patch::TokenId> all) {

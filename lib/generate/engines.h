@@ -65,7 +65,8 @@ class ExactBlt final : public EngineBase {
 
 class CachedByteLmEngine final : public EngineBase {
  public:
-  CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type, const EngineOptions& options);
+  CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
+                     const EngineOptions& options);
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
 
  private:
@@ -81,7 +82,8 @@ class CachedByteLmEngine final : public EngineBase {
 
 class CachedBltEngine final : public EngineBase {
  public:
-  CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type, const EngineOptions& options);
+  CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
+                  const EngineOptions& options);
   std::int64_t position() const override { return static_cast<std::int64_t>(cache_.ids().size()); }
   const std::vector<std::int64_t>& patch_starts() const override { return cache_.starts(); }
 
@@ -95,7 +97,9 @@ class CachedBltEngine final : public EngineBase {
   std::int64_t oldest_ = 0;
 };
 
-// Entropies in nats of each position, all computed anew; with newline_reset each line is a text of its own.
-std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::TokenId> ids, bool newline_reset);
+// Entropies in nats of each position, all computed anew; with newline_reset each line is a text of
+// its own.
+std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::TokenId> ids,
+                                   bool newline_reset);
 
 }  // namespace blt::generate

@@ -16,7 +16,9 @@ namespace {
 
 class Clock {
  public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -28,10 +30,12 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
 
 }  // namespace
 
-// Bytes on their way out: what may begin a stop string waits, then what is part of a character or patch.
+// Bytes on their way out: what may begin a stop string waits, then what is part of a character or
+// patch.
 class Generator::Stream {
  public:
-  Stream(const GenerateConfig& config, const Write& write) : matcher_(config.stop), display_(config), write_(write) {}
+  Stream(const GenerateConfig& config, const Write& write)
+      : matcher_(config.stop), display_(config), write_(write) {}
 
   // Prompts are no subject of stop strings.
   void prompt(char byte, bool border) { shown_ += display_.push(byte, border); }
@@ -52,7 +56,10 @@ class Generator::Stream {
   }
   bool stopped() const { return matcher_.stopped(); }
   const std::string& text() const { return text_; }
-  std::int64_t patches() const { return std::count(borders_.begin(), borders_.begin() + static_cast<std::ptrdiff_t>(text_.size()), true); }
+  std::int64_t patches() const {
+    return std::count(borders_.begin(),
+                      borders_.begin() + static_cast<std::ptrdiff_t>(text_.size()), true);
+  }
 
  private:
   void release(const std::string& bytes) {
@@ -73,7 +80,8 @@ class Generator::Stream {
 bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
   engine_.reset();
   const auto ids = patch::encode(prompt, true, false);
-  // In pieces, to see a stop signal between them; the exact engine computes all anew for each piece.
+  // In pieces, to see a stop signal between them; the exact engine computes all anew for each
+  // piece.
   const std::size_t piece = config_.engine == "exact" ? ids.size() : 4096;
   for (std::size_t at = 0; at < ids.size(); at += piece) {
     if (stop_signal()) return false;
@@ -81,7 +89,8 @@ bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
     warn_length();
   }
   if (!config_.echo) return true;
-  for (std::size_t i = 0; i < prompt.size(); ++i) stream.prompt(prompt[i], engine_.starts_patch(static_cast<std::int64_t>(i) + 1));
+  for (std::size_t i = 0; i < prompt.size(); ++i)
+    stream.prompt(prompt[i], engine_.starts_patch(static_cast<std::int64_t>(i) + 1));
   return stream.flush();
 }
 
@@ -91,7 +100,8 @@ std::string Generator::run(std::uint64_t seed, Stream& stream, Completion& out) 
     if (stop_signal()) return "signal";
     const patch::TokenId id = sampler.next(logits_);
     if (id == patch::eos_id) return "eos";
-    stream.byte(static_cast<char>(id - patch::byte_offset), engine_.starts_patch(engine_.position()));
+    stream.byte(static_cast<char>(id - patch::byte_offset),
+                engine_.starts_patch(engine_.position()));
     ++out.steps;
     if (stream.stopped()) return "stop";
     if (!stream.flush()) return "closed";
@@ -107,10 +117,13 @@ void Generator::warn_length() {
   const auto& facts = engine_.facts();
   const auto patches = static_cast<std::int64_t>(engine_.patch_starts().size());
   const bool bytes = engine_.position() > facts.trained_bytes;
-  if (warned_ || (!bytes && (facts.trained_patches == 0 || patches <= facts.trained_patches))) return;
+  if (warned_ || (!bytes && (facts.trained_patches == 0 || patches <= facts.trained_patches)))
+    return;
   warned_ = true;
-  reporter_.warn(bytes ? cat("the text is longer than the ", facts.trained_bytes, " bytes that the model is made for")
-                       : cat("the text has more than the ", facts.trained_patches, " patches that the model is made for"));
+  reporter_.warn(bytes ? cat("the text is longer than the ", facts.trained_bytes,
+                             " bytes that the model is made for")
+                       : cat("the text has more than the ", facts.trained_patches,
+                             " patches that the model is made for"));
 }
 
 void Generator::tell_progress(const Completion& completion, bool finished) {

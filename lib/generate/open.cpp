@@ -11,30 +11,38 @@ namespace {
 
 at::Device open_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
-  const bool plain = name == "cuda", numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
-                                                name.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (!plain && !numbered) throw usage_error(cat("there is no device '", name, "'"), "cpu, cuda or cuda:N");
-  if (!at::hasCUDA()) throw resource_error(cat("--device ", name, ": no CUDA device can be used here"));
+  const bool plain = name == "cuda",
+             numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
+                        name.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (!plain && !numbered)
+    throw usage_error(cat("there is no device '", name, "'"), "cpu, cuda or cuda:N");
+  if (!at::hasCUDA())
+    throw resource_error(cat("--device ", name, ": no CUDA device can be used here"));
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(plain ? 0 : std::stoi(name.substr(5))));
 }
 
 bool is_matrix(const std::string& name) {
   const auto ends_with = [&](std::string_view tail) {
-    return name.size() >= tail.size() && std::string_view(name).substr(name.size() - tail.size()) == tail;
+    return name.size() >= tail.size() &&
+           std::string_view(name).substr(name.size() - tail.size()) == tail;
   };
   return ends_with("proj.weight") || ends_with("projection.weight") || ends_with("lm_head.weight");
 }
 
-// Products convert their weights to the compute type each time: done once, that costs nothing for a byte.
+// Products convert their weights to the compute type each time: done once, that costs nothing for a
+// byte.
 model::ParameterVisitor narrow() {
   return [](const std::string& name, at::Tensor& parameter) {
     if (is_matrix(name)) parameter = parameter.to(at::kBFloat16);
   };
 }
 
-at::ScalarType type_of(const EngineOptions& options) { return options.bfloat16 ? at::kBFloat16 : at::kFloat; }
+at::ScalarType type_of(const EngineOptions& options) {
+  return options.bfloat16 ? at::kBFloat16 : at::kFloat;
+}
 
-// A byte of a small model is too little work to share: threads would cost more in waiting than they save.
+// A byte of a small model is too little work to share: threads would cost more in waiting than they
+// save.
 constexpr std::int64_t shared_work = 30'000'000;  // weights that a byte touches
 
 void choose_threads(std::int64_t asked, std::int64_t weights) {
@@ -53,7 +61,8 @@ void check_options(const EngineOptions& options) {
 
 }  // namespace
 
-std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
+std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
+                                    const EngineOptions& options) {
   check_options(options);
   if (options.bfloat16) lm->visit("", narrow());
   if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type_of(options));
@@ -67,7 +76,8 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const Engin
   return std::make_unique<CachedBltEngine>(std::move(blt), type_of(options), options);
 }
 
-std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device_options, EngineOptions options) {
+std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device_options,
+                                    EngineOptions options) {
   const at::Device device = open_device(device_options.device);
   options.bfloat16 = nn::compute_type(device_options.dtype, device) == at::kBFloat16;
   if (model::model_kind(folder) == model::Kind::byte_lm) {

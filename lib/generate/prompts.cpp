@@ -16,7 +16,8 @@ namespace {
 std::string read_standard_input() {
   std::string text;
   std::array<char, 1 << 16> buffer;
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), stdin)) text.append(buffer.data(), n);
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), stdin))
+    text.append(buffer.data(), n);
   if (std::ferror(stdin)) throw input_error(errno_message("standard input", errno));
   return text;
 }
@@ -25,9 +26,12 @@ std::string read_standard_input() {
 
 std::vector<std::string> read_prompts(const GenerateConfig& config) {
   std::vector<std::string> prompts = config.prompts;
-  for (const auto& file : config.prompt_files) prompts.push_back(file == "-" ? read_standard_input() : read_file(file));
+  for (const auto& file : config.prompt_files)
+    prompts.push_back(file == "-" ? read_standard_input() : read_file(file));
   if (!prompts.empty()) return prompts;
-  if (::isatty(STDIN_FILENO)) throw usage_error("there is no prompt", "--prompt TEXT, --prompt-file FILE, or text on standard input");
+  if (::isatty(STDIN_FILENO))
+    throw usage_error("there is no prompt",
+                      "--prompt TEXT, --prompt-file FILE, or text on standard input");
   return {read_standard_input()};
 }
 

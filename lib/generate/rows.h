@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rows of a tensor that come at the end and are dropped at the front, numbered from the first one ever.
+// Rows of a tensor that come at the end and are dropped at the front, numbered from the first one
+// ever.
 #pragma once
 
 #include <ATen/core/Tensor.h>

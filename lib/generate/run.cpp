@@ -20,8 +20,10 @@ namespace {
 
 // Text, or what keeps every byte.
 void put_text(Json& json, const char* name, const char* base64_name, std::string_view bytes) {
-  if (text::is_valid_utf8(bytes)) json[name] = bytes;
-  else json[base64_name] = patch::encode_base64(bytes);
+  if (text::is_valid_utf8(bytes))
+    json[name] = bytes;
+  else
+    json[base64_name] = patch::encode_base64(bytes);
 }
 
 // Standard output, or a file that appears when all is done.
@@ -35,7 +37,8 @@ class Output {
       file_->write(text);
       return true;
     }
-    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+      return true;
     if (errno == EPIPE) return false;
     throw output_error(errno_message("standard output", errno));
   }
@@ -47,18 +50,24 @@ class Output {
   std::unique_ptr<AtomicFile> file_;
 };
 
-bool is_greedy(const GenerateConfig& config) { return config.greedy || config.temperature == 0; }
+bool is_greedy(const GenerateConfig& config) {
+  return config.greedy || config.temperature == 0;
+}
 
 std::string summary(const Completion& c, const Engine::Facts& facts) {
   std::string out = cat(c.text.size(), " bytes");
   if (facts.kind == "blt") out += cat(", ", c.patches, " patches");
-  return out + cat(", ", format_seconds(c.seconds), ", ", format_fixed(c.bytes_per_second(), 1), " bytes/s, ended by ",
-                   c.finish_reason == "length" ? "--max-bytes" : c.finish_reason == "stop" ? "a stop string" : c.finish_reason);
+  return out + cat(", ", format_seconds(c.seconds), ", ", format_fixed(c.bytes_per_second(), 1),
+                   " bytes/s, ended by ",
+                   c.finish_reason == "length" ? "--max-bytes"
+                   : c.finish_reason == "stop" ? "a stop string"
+                                               : c.finish_reason);
 }
 
 }  // namespace
 
-Json to_json(const Completion& c, std::string_view prompt, const GenerateConfig& config, const Engine::Facts& facts) {
+Json to_json(const Completion& c, std::string_view prompt, const GenerateConfig& config,
+             const Engine::Facts& facts) {
   Json json = Json::object();
   put_text(json, "prompt", "prompt_base64", prompt);
   put_text(json, "text", "bytes_base64", c.text);
@@ -80,7 +89,8 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
   const std::vector<std::string> prompts = read_prompts(config);
   EngineOptions options;
   options.exact = config.engine == "exact";
-  const auto engine = open_engine(config.model, {config.device, config.dtype, config.threads}, options);
+  const auto engine =
+      open_engine(config.model, {config.device, config.dtype, config.threads}, options);
   if (!config.seed) config.seed = std::random_device{}();
   if (!is_greedy(config)) reporter.info(cat("seed ", *config.seed));
 
@@ -89,10 +99,14 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
   const Write stream = [&](std::string_view text) { return output.write(text); };
   for (std::size_t i = 0; i < prompts.size() && !stop_signal(); ++i) {
     // Each prompt has its own choices, whatever prompts come before it.
-    const std::uint64_t seed = i == 0 ? static_cast<std::uint64_t>(*config.seed) : mix_seed(static_cast<std::uint64_t>(*config.seed), i);
-    const Completion completion = generator.complete(prompts[i], seed, config.json ? Write() : stream);
+    const std::uint64_t seed = i == 0 ? static_cast<std::uint64_t>(*config.seed)
+                                      : mix_seed(static_cast<std::uint64_t>(*config.seed), i);
+    const Completion completion =
+        generator.complete(prompts[i], seed, config.json ? Write() : stream);
     bool open = completion.finish_reason != "closed";
-    if (config.json) open = output.write(dump_json(to_json(completion, prompts[i], config, engine->facts())) + "\n");
+    if (config.json)
+      open =
+          output.write(dump_json(to_json(completion, prompts[i], config, engine->facts())) + "\n");
     if (!open) return 0;  // the reader has seen enough
     reporter.info(summary(completion, engine->facts()));
   }

@@ -9,12 +9,16 @@
 namespace blt::generate {
 namespace {
 
-bool allowed(std::size_t id, bool eos) { return id >= patch::byte_offset || (eos && id == patch::eos_id); }
+bool allowed(std::size_t id, bool eos) {
+  return id >= patch::byte_offset || (eos && id == patch::eos_id);
+}
 
 void check_logits(std::span<const float> logits) {
-  if (logits.size() != static_cast<std::size_t>(patch::vocab_size)) throw internal_error("logits of another vocabulary");
+  if (logits.size() != static_cast<std::size_t>(patch::vocab_size))
+    throw internal_error("logits of another vocabulary");
   for (const float x : logits) {
-    if (std::isnan(x) || x == INFINITY) throw input_error("the model's logits are not numbers: its weights are damaged");
+    if (std::isnan(x) || x == INFINITY)
+      throw input_error("the model's logits are not numbers: its weights are damaged");
   }
 }
 
@@ -47,15 +51,18 @@ std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOp
   const patch::TokenId top = best(logits, o.eos);
   if (o.temperature == 0) return {{top, 1.0}};
   const double high = logits[top];
-  if (high == -INFINITY) throw input_error("the model gives no byte a probability: its weights are damaged");
+  if (high == -INFINITY)
+    throw input_error("the model gives no byte a probability: its weights are damaged");
   std::vector<Candidate> list;
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (!allowed(i, o.eos)) continue;
     const double p = std::exp((static_cast<double>(logits[i]) - high) / o.temperature);
     if (p > 0) list.push_back({static_cast<patch::TokenId>(i), p});
   }
-  std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.probability > b.probability; });
-  if (o.top_k > 0 && list.size() > static_cast<std::size_t>(o.top_k)) list.resize(static_cast<std::size_t>(o.top_k));
+  std::stable_sort(list.begin(), list.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  if (o.top_k > 0 && list.size() > static_cast<std::size_t>(o.top_k))
+    list.resize(static_cast<std::size_t>(o.top_k));
   normalise(list);
   if (o.top_p < 1) {
     keep_nucleus(list, o.top_p);

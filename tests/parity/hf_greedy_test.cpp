@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Greedy texts of the Hugging Face folders in ../shared/parity/hf, byte by byte, by both engines. Attention there is plain
-// causal (spec 3.10): windows and EOS blocks are switched off.
+// Greedy texts of the Hugging Face folders in ../shared/parity/hf, byte by byte, by both engines.
+// Attention there is plain causal (spec 3.10): windows and EOS blocks are switched off.
 #include <ATen/core/Tensor.h>
 #undef CHECK
 #include <algorithm>
@@ -20,13 +20,15 @@ namespace {
 std::vector<patch::TokenId> ids_of(const io::TensorView& view) {
   const auto* data = reinterpret_cast<const std::int64_t*>(view.data.data());
   std::vector<patch::TokenId> out;
-  for (std::size_t i = 0; i < view.data.size() / 8; ++i) out.push_back(static_cast<patch::TokenId>(data[i]));
+  for (std::size_t i = 0; i < view.data.size() / 8; ++i)
+    out.push_back(static_cast<patch::TokenId>(data[i]));
   return out;
 }
 
 // Over all ids: the references choose special ones as well.
 patch::TokenId most_likely(std::span<const float> logits) {
-  return static_cast<patch::TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  return static_cast<patch::TokenId>(std::max_element(logits.begin(), logits.end()) -
+                                     logits.begin());
 }
 
 std::shared_ptr<model::Blt> load(const std::string& folder) {
@@ -36,8 +38,10 @@ std::shared_ptr<model::Blt> load(const std::string& folder) {
   return blt;
 }
 
-// At most `texts` texts of `length` ids. The exact engine is checked on less: it computes all anew for each byte.
-int check_folder(const std::string& folder, const generate::EngineOptions& options, int texts, std::size_t length) {
+// At most `texts` texts of `length` ids. The exact engine is checked on less: it computes all anew
+// for each byte.
+int check_folder(const std::string& folder, const generate::EngineOptions& options, int texts,
+                 std::size_t length) {
   const auto engine = generate::make_engine(load(folder), options);
   const io::SafetensorsFile reference(folder + "/reference.safetensors");
   int checked = 0;
@@ -45,12 +49,14 @@ int check_folder(const std::string& folder, const generate::EngineOptions& optio
     const std::string key = std::to_string(i) + ".greedy";
     if (!reference.tensors().count(key)) continue;
     // f_maxlen: the rule that every prefix agrees with.
-    auto expected = ids_of(reference.at(reference.tensors().count(key + "_next") ? key + "_next" : key));
+    auto expected =
+        ids_of(reference.at(reference.tensors().count(key + "_next") ? key + "_next" : key));
     expected.resize(std::min(length, expected.size()));
     engine->reset();
     patch::TokenId id = most_likely(engine->prefill(ids_of(reference.at(key + "_prompt"))));
     std::vector<patch::TokenId> chosen;
-    while (chosen.push_back(id), chosen.size() < expected.size()) id = most_likely(engine->step(id));
+    while (chosen.push_back(id), chosen.size() < expected.size())
+      id = most_likely(engine->step(id));
     INFO(folder << " text " << i);
     CHECK(chosen == expected);
     ++checked;
@@ -71,8 +77,12 @@ TEST_CASE("greedy texts of the Hugging Face reference models") {
     if (!entry.is_directory()) continue;
     const std::string name = entry.path().filename();
     generate::EngineOptions options;
-    SECTION(name + ", cached") { CHECK(check_folder(entry.path(), options, 10, 48) == 5); }
+    SECTION(name + ", cached") {
+      CHECK(check_folder(entry.path(), options, 10, 48) == 5);
+    }
     options.exact = true;
-    SECTION(name + ", exact") { CHECK(check_folder(entry.path(), options, 1, 12) == 1); }
+    SECTION(name + ", exact") {
+      CHECK(check_folder(entry.path(), options, 1, 12) == 1);
+    }
   }
 }

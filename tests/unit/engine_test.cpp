@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The exact engine against one full forward, and the cached engine against the exact one, for every prefix.
+// The exact engine against one full forward, and the cached engine against the exact one, for every
+// prefix.
 #include <ATen/core/grad_mode.h>
 #undef CHECK
 #include <algorithm>
@@ -21,7 +22,8 @@ namespace {
 
 constexpr double bound = 1e-4;
 
-model::TransformerConfig shape(std::int64_t dim, std::int64_t layers, std::int64_t heads, std::int64_t kv_heads, double theta) {
+model::TransformerConfig shape(std::int64_t dim, std::int64_t layers, std::int64_t heads,
+                               std::int64_t kv_heads, double theta) {
   model::TransformerConfig c;
   c.dim = dim;
   c.layers = layers;
@@ -52,7 +54,9 @@ std::vector<TokenId> sample_text(std::size_t size, std::uint64_t seed) {
   Random random(seed);
   const char* bytes = "ab\n Xyz,\xC3\xA9 12";
   std::vector<TokenId> ids(size);
-  for (auto& id : ids) id = static_cast<TokenId>(static_cast<unsigned char>(bytes[random.below(13)]) + patch::byte_offset);
+  for (auto& id : ids)
+    id = static_cast<TokenId>(static_cast<unsigned char>(bytes[random.below(13)]) +
+                              patch::byte_offset);
   ids[0] = patch::bos_id;
   ids[size / 4] = patch::delimiter_id;
   ids[size / 2] = patch::eos_id;
@@ -68,10 +72,12 @@ std::vector<float> logits_rows(const at::Tensor& logits) {
 std::vector<float> full_entropies(model::ByteLm& lm, std::span<const TokenId> ids) {
   const at::NoGradGuard no_gradients;
   const model::Segment segment{ids, {}};
-  return logits_rows(nn::entropy(lm.forward(model::make_batch({&segment, 1}, lm.config.semantics, at::kCPU), {})));
+  return logits_rows(
+      nn::entropy(lm.forward(model::make_batch({&segment, 1}, lm.config.semantics, at::kCPU), {})));
 }
 
-// A threshold in the widest gap of the middle half of the values, so that rounding decides no boundary.
+// A threshold in the widest gap of the middle half of the values, so that rounding decides no
+// boundary.
 double threshold_for(std::vector<float> values) {
   std::sort(values.begin(), values.end());
   std::size_t at = values.size() / 4;
@@ -82,7 +88,8 @@ double threshold_for(std::vector<float> values) {
   return (values[at] + values[at + 1]) / 2;
 }
 
-std::shared_ptr<model::Blt> make_blt(const model::BltConfig& config, std::span<const TokenId> ids, std::uint64_t seed = 3) {
+std::shared_ptr<model::Blt> make_blt(const model::BltConfig& config, std::span<const TokenId> ids,
+                                     std::uint64_t seed = 3) {
   auto blt = std::make_shared<model::Blt>();
   blt->create(config, at::kFloat);
   model::initialise(*blt, seed);
@@ -95,11 +102,14 @@ std::shared_ptr<model::Blt> make_blt(const model::BltConfig& config, std::span<c
 double difference(std::span<const float> a, std::span<const float> b) {
   REQUIRE(a.size() == b.size());
   double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
   return most;
 }
 
-std::vector<float> copy(std::span<const float> x) { return {x.begin(), x.end()}; }
+std::vector<float> copy(std::span<const float> x) {
+  return {x.begin(), x.end()};
+}
 
 EngineOptions exact() {
   EngineOptions options;
@@ -124,7 +134,8 @@ struct Variant {
 const Variant variants[] = {
     {"entropy", [](auto&) {}},
     {"no window", [](auto& c) { c.semantics.window = c.patcher->semantics.window = 0; }},
-    {"no blocks", [](auto& c) { c.semantics.eos_blocks = c.patcher->semantics.eos_blocks = false; }},
+    {"no blocks",
+     [](auto& c) { c.semantics.eos_blocks = c.patcher->semantics.eos_blocks = false; }},
     {"a window of one", [](auto& c) { c.semantics.window = 1; }},
     {"longest patch 3", [](auto& c) { c.patching.max_patch_length = 3; }},
     {"longest patch 1", [](auto& c) { c.patching.max_patch_length = 1; }},
@@ -133,14 +144,26 @@ const Variant variants[] = {
     {"decoder cross-attention first", [](auto& c) { c.cross_all_decoder_layers = false; }},
     {"k = 1", [](auto& c) { c.cross_k = 1; }},
     {"k = 3, no projection", [](auto& c) { c.cross_k = 3, c.latent = shape(96, 2, 4, 4, 500000); }},
-    {"grouped heads", [](auto& c) { c.encoder.kv_heads = c.decoder.kv_heads = c.patcher->transformer.kv_heads = 1, c.latent.kv_heads = 2; }},
+    {"grouped heads",
+     [](auto& c) {
+       c.encoder.kv_heads = c.decoder.kv_heads = c.patcher->transformer.kv_heads = 1,
+       c.latent.kv_heads = 2;
+     }},
     {"three hash functions", [](auto& c) { c.hash_functions = 3; }},
     {"no hashes", [](auto& c) { c.hash_group_sizes.clear(); }},
-    {"monotonic", [](auto& c) { c.patching.scheme = patch::Scheme::monotonic, c.patching.threshold = 0.01; }},
-    {"combined", [](auto& c) { c.patching.scheme = patch::Scheme::combined, c.patching.threshold = 4.9, c.patching.threshold_add = 0.01; }},
+    {"monotonic",
+     [](auto& c) { c.patching.scheme = patch::Scheme::monotonic, c.patching.threshold = 0.01; }},
+    {"combined",
+     [](auto& c) {
+       c.patching.scheme = patch::Scheme::combined, c.patching.threshold = 4.9,
+       c.patching.threshold_add = 0.01;
+     }},
     {"newlines reset", [](auto& c) { c.patching.newline_reset = true; }},
     {"space", [](auto& c) { c.patching.scheme = patch::Scheme::space, c.patcher.reset(); }},
-    {"strided", [](auto& c) { c.patching.scheme = patch::Scheme::strided, c.patching.patch_size = 3, c.patcher.reset(); }},
+    {"strided",
+     [](auto& c) {
+       c.patching.scheme = patch::Scheme::strided, c.patching.patch_size = 3, c.patcher.reset();
+     }},
     {"byte", [](auto& c) { c.patching.scheme = patch::Scheme::byte, c.patcher.reset(); }},
     {"delimiter", [](auto& c) { c.patching.scheme = patch::Scheme::delimiter, c.patcher.reset(); }},
 };
@@ -161,7 +184,8 @@ TEST_CASE("the exact engine's logits of each prefix are the rows of one full for
   CHECK(*std::max_element(lengths.begin(), lengths.end()) > 2);
   const at::NoGradGuard no_gradients;
   const model::Segment segment{ids, lengths};
-  const auto batch = model::make_batch({&segment, 1}, blt->config.semantics, blt->config.cross_k, at::kCPU);
+  const auto batch =
+      model::make_batch({&segment, 1}, blt->config.semantics, blt->config.cross_k, at::kCPU);
   const auto rows = logits_rows(blt->forward(batch, {}));
   for (std::size_t p = 0; p < ids.size(); ++p) {
     INFO("prefix " << p + 1);
@@ -176,7 +200,8 @@ TEST_CASE("the exact byte LM's logits of each prefix are the rows of one full fo
   model::initialise(*lm, 5);
   const at::NoGradGuard no_gradients;
   const model::Segment segment{ids, {}};
-  const auto rows = logits_rows(lm->forward(model::make_batch({&segment, 1}, lm->config.semantics, at::kCPU), {}));
+  const auto rows = logits_rows(
+      lm->forward(model::make_batch({&segment, 1}, lm->config.semantics, at::kCPU), {}));
   for (const bool is_exact : {true, false}) {
     const auto engine = make_engine(lm, is_exact ? exact() : cached(5, 3));
     for (std::size_t p = 0; p < ids.size(); ++p) {
@@ -195,7 +220,8 @@ TEST_CASE("the cached engine equals the exact one at every prefix") {
     auto config = small_config();
     variant.change(config);
     const auto blt = make_blt(config, ids);
-    const auto slow = make_engine(blt, exact()), fast = make_engine(blt, cached(5, 4)), whole = make_engine(blt, cached(64, 4));
+    const auto slow = make_engine(blt, exact()), fast = make_engine(blt, cached(5, 4)),
+               whole = make_engine(blt, cached(64, 4));
     std::vector<float> last;
     for (std::size_t p = 0; p < ids.size(); ++p) {
       INFO("prefix " << p + 1);
@@ -233,14 +259,17 @@ TEST_CASE("rollback returns to an earlier text") {
     std::vector<TokenId> text;
     for (int round = 0; round < 25; ++round) {
       // Mostly within the slack, at times far beyond it, at times to the very beginning.
-      const std::uint64_t most = round % 8 == 7 ? text.size() : std::min<std::uint64_t>(text.size(), 6);
+      const std::uint64_t most =
+          round % 8 == 7 ? text.size() : std::min<std::uint64_t>(text.size(), 6);
       const std::size_t back = round % 12 == 11 ? text.size() : random.below(most + 1);
       text.resize(text.size() - back);
       slow->rollback(static_cast<std::int64_t>(back));
       fast->rollback(static_cast<std::int64_t>(back));
       REQUIRE(fast->position() == static_cast<std::int64_t>(text.size()));
       const std::size_t at = random.below(50);
-      std::vector<TokenId> more(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(at + 1 + random.below(12)));
+      std::vector<TokenId> more(
+          ids.begin() + static_cast<std::ptrdiff_t>(at),
+          ids.begin() + static_cast<std::ptrdiff_t>(at + 1 + random.below(12)));
       if (text.empty()) more.insert(more.begin(), patch::bos_id);
       text.insert(text.end(), more.begin(), more.end());
       INFO("round " << round << ", " << back << " back, " << text.size() << " ids");

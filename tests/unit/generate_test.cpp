@@ -14,10 +14,12 @@ using namespace blt::generate;
 
 namespace {
 
-// After the prompt the most likely ids are those of `script`, then EOS. Patches start at every multiple of 3.
+// After the prompt the most likely ids are those of `script`, then EOS. Patches start at every
+// multiple of 3.
 class Reciter final : public Engine {
  public:
-  Reciter(std::int64_t prompt, std::string script) : prompt_(prompt + 1), script_(std::move(script)) {}
+  Reciter(std::int64_t prompt, std::string script)
+      : prompt_(prompt + 1), script_(std::move(script)) {}
 
   std::span<const float> prefill(std::span<const patch::TokenId> ids) override {
     ids_.insert(ids_.end(), ids.begin(), ids.end());
@@ -29,7 +31,9 @@ class Reciter final : public Engine {
     for (std::int64_t p = 0; p <= position(); p += 3) starts_.push_back(p);
     return logits_;
   }
-  void rollback(std::int64_t count) override { ids_.resize(ids_.size() - static_cast<std::size_t>(count)); }
+  void rollback(std::int64_t count) override {
+    ids_.resize(ids_.size() - static_cast<std::size_t>(count));
+  }
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
   const std::vector<std::int64_t>& patch_starts() const override { return starts_; }
   const Facts& facts() const override { return facts_; }
@@ -194,7 +198,10 @@ TEST_CASE("patches are marked where they start") {
   config.show_patches = true;
   config.echo = true;
   // BOS is position 0: bytes 2, 5, 8, ... start patches.
-  const Told told = recite("ab", "cd\x01" "fgh", config);
+  const Told told = recite("ab",
+                           "cd\x01"
+                           "fgh",
+                           config);
   CHECK(told.all == "ab|cd\\x01|fgh\n");
   CHECK(told.completion.patches == 2);
   config.echo = false;
@@ -208,7 +215,8 @@ TEST_CASE("generation stops when nobody reads any more") {
   NullReporter reporter;
   Generator generator(engine, config, reporter);
   int writes = 0;
-  const auto completion = generator.complete("p", 1, [&](std::string_view) { return ++writes < 3; });
+  const auto completion =
+      generator.complete("p", 1, [&](std::string_view) { return ++writes < 3; });
   CHECK(completion.finish_reason == "closed");
   CHECK(completion.steps == 3);
   CHECK(writes == 3);

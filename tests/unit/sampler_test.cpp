@@ -19,7 +19,8 @@ constexpr float nothing = -std::numeric_limits<float>::infinity();
 // Logits whose softmax is the given probabilities; all other ids are impossible.
 std::vector<float> logits_of(const std::map<int, double>& probabilities) {
   std::vector<float> logits(260, nothing);
-  for (const auto& [id, p] : probabilities) logits[static_cast<std::size_t>(id)] = static_cast<float>(std::log(p));
+  for (const auto& [id, p] : probabilities)
+    logits[static_cast<std::size_t>(id)] = static_cast<float>(std::log(p));
   return logits;
 }
 
@@ -30,7 +31,8 @@ std::vector<int> ids(const std::vector<Candidate>& list) {
 }
 
 // Pearson's statistic of n draws against the expected distribution.
-double chi_square(const std::vector<float>& logits, const SamplerOptions& options, const std::map<int, double>& expected, int n) {
+double chi_square(const std::vector<float>& logits, const SamplerOptions& options,
+                  const std::map<int, double>& expected, int n) {
   Sampler sampler(options, 12345);
   std::map<int, int> seen;
   for (int i = 0; i < n; ++i) ++seen[sampler.next(logits)];
@@ -43,7 +45,8 @@ double chi_square(const std::vector<float>& logits, const SamplerOptions& option
   return sum;
 }
 
-// The 0.1 % point of chi-square with 3 degrees of freedom; the seed is fixed, so this does not flicker.
+// The 0.1 % point of chi-square with 3 degrees of freedom; the seed is fixed, so this does not
+// flicker.
 constexpr double limit = 16.27;
 const std::map<int, double> four = {{10, 0.5}, {20, 0.3}, {30, 0.15}, {40, 0.05}};
 
@@ -52,7 +55,8 @@ const std::map<int, double> four = {{10, 0.5}, {20, 0.3}, {30, 0.15}, {40, 0.05}
 TEST_CASE("draws follow the softmax") {
   CHECK(chi_square(logits_of(four), {}, four, 20000) < limit);
   // The statistic notices a wrong distribution.
-  CHECK(chi_square(logits_of(four), {}, {{10, 0.45}, {20, 0.35}, {30, 0.15}, {40, 0.05}}, 20000) > limit);
+  CHECK(chi_square(logits_of(four), {}, {{10, 0.45}, {20, 0.35}, {30, 0.15}, {40, 0.05}}, 20000) >
+        limit);
 }
 
 TEST_CASE("temperature raises probabilities to the power 1/T") {
@@ -75,8 +79,11 @@ TEST_CASE("filtered draws are renormalised") {
 TEST_CASE("top-k keeps exactly k, of equals the lower ids") {
   SamplerOptions options;
   const auto logits = logits_of({{200, 0.2}, {100, 0.2}, {50, 0.2}, {7, 0.1}, {8, 0.3}});
-  for (const auto& [k, expected] : std::map<int, std::vector<int>>{
-           {1, {8}}, {2, {8, 50}}, {3, {8, 50, 100}}, {5, {8, 50, 100, 200, 7}}, {0, {8, 50, 100, 200, 7}}}) {
+  for (const auto& [k, expected] : std::map<int, std::vector<int>>{{1, {8}},
+                                                                   {2, {8, 50}},
+                                                                   {3, {8, 50, 100}},
+                                                                   {5, {8, 50, 100, 200, 7}},
+                                                                   {0, {8, 50, 100, 200, 7}}}) {
     options.top_k = k;
     INFO("k = " << k);
     CHECK(ids(candidates(logits, options)) == expected);
@@ -86,8 +93,12 @@ TEST_CASE("top-k keeps exactly k, of equals the lower ids") {
 TEST_CASE("top-p keeps the fewest that reach p") {
   SamplerOptions options;
   const auto logits = logits_of(four);
-  for (const auto& [p, expected] : std::map<double, std::vector<int>>{
-           {0.0, {10}}, {0.4, {10}}, {0.6, {10, 20}}, {0.79, {10, 20}}, {0.9, {10, 20, 30}}, {0.99, {10, 20, 30, 40}}}) {
+  for (const auto& [p, expected] : std::map<double, std::vector<int>>{{0.0, {10}},
+                                                                      {0.4, {10}},
+                                                                      {0.6, {10, 20}},
+                                                                      {0.79, {10, 20}},
+                                                                      {0.9, {10, 20, 30}},
+                                                                      {0.99, {10, 20, 30, 40}}}) {
     options.top_p = p;
     INFO("p = " << p);
     CHECK(ids(candidates(logits, options)) == expected);
@@ -96,8 +107,11 @@ TEST_CASE("top-p keeps the fewest that reach p") {
 
 TEST_CASE("min-p is relative to the best") {
   SamplerOptions options;
-  for (const auto& [p, expected] : std::map<double, std::vector<int>>{
-           {0.05, {10, 20, 30, 40}}, {0.11, {10, 20, 30}}, {0.31, {10, 20}}, {0.61, {10}}, {1.0, {10}}}) {
+  for (const auto& [p, expected] : std::map<double, std::vector<int>>{{0.05, {10, 20, 30, 40}},
+                                                                      {0.11, {10, 20, 30}},
+                                                                      {0.31, {10, 20}},
+                                                                      {0.61, {10}},
+                                                                      {1.0, {10}}}) {
     options.min_p = p;
     INFO("p = " << p);
     CHECK(ids(candidates(logits_of(four), options)) == expected);

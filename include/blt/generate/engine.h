@@ -18,8 +18,9 @@ struct ByteLm;
 
 namespace blt::generate {
 
-// One text of ids, BOS first, that grows at its end and may be cut back. The entropy at position p decides whether the
-// patch before p + 1 closes (spec 7.5), so whether the next byte starts a patch is known before it is chosen.
+// One text of ids, BOS first, that grows at its end and may be cut back. The entropy at position p
+// decides whether the patch before p + 1 closes (spec 7.5), so whether the next byte starts a patch
+// is known before it is chosen.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -46,18 +47,22 @@ class Engine {
 };
 
 struct EngineOptions {
-  bool exact = false;          // compute all anew each time: the reference that the cached engine is tested against
-  bool bfloat16 = false;       // matrix products outside the entropy model
-  std::int64_t chunk = 512;    // bytes of a prompt that are computed together
-  std::int64_t slack = 256;    // ids that rollback() can take back without computing anew
+  bool exact =
+      false;  // compute all anew each time: the reference that the cached engine is tested against
+  bool bfloat16 = false;     // matrix products outside the entropy model
+  std::int64_t chunk = 512;  // bytes of a prompt that are computed together
+  std::int64_t slack = 256;  // ids that rollback() can take back without computing anew
 };
 
 // The model is changed in one way: with bfloat16 its matrices become so.
-// Errors: usage (a patching scheme that looks ahead: topk), input (a scheme that needs entropies without an entropy model).
-std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options);
+// Errors: usage (a patching scheme that looks ahead: topk), input (a scheme that needs entropies
+// without an entropy model).
+std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
+                                    const EngineOptions& options);
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options);
 
 // Loads a model folder of either kind. Errors: those of loading, resource (no such device).
-std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device, EngineOptions options);
+std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device,
+                                    EngineOptions options);
 
 }  // namespace blt::generate

@@ -33,8 +33,9 @@ class Generator {
   Generator(Engine& engine, const GenerateConfig& config, Reporter& reporter)
       : engine_(engine), config_(config), reporter_(reporter) {}
 
-  // write() gets the text as it comes: whole characters unless config.raw, the prompt first with config.echo, patches
-  // separated by | with config.show_patches. It may be empty. Errors: input (a damaged model), write()'s.
+  // write() gets the text as it comes: whole characters unless config.raw, the prompt first with
+  // config.echo, patches separated by | with config.show_patches. It may be empty. Errors: input (a
+  // damaged model), write()'s.
   Completion complete(std::string_view prompt, std::uint64_t seed, const Write& write);
 
  private:
@@ -52,7 +53,8 @@ class Generator {
 };
 
 // The object of --json.
-Json to_json(const Completion& completion, std::string_view prompt, const GenerateConfig& config, const Engine::Facts& facts);
+Json to_json(const Completion& completion, std::string_view prompt, const GenerateConfig& config,
+             const Engine::Facts& facts);
 
 // All of blt-generate: reads prompts, opens the model, writes. Returns the exit code.
 // Errors: usage, input, output, resource.

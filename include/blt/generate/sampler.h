@@ -24,10 +24,10 @@ struct Candidate {
   double probability;
 };
 
-// What may be chosen, most likely first (of equals the lower id), probabilities summing to 1. Bytes and, where allowed, EOS;
-// never the other special ids. The temperature comes first, then top-k, top-p (the fewest of the best whose sum reaches it) and
-// min-p (relative to the best). At least one candidate remains. logits: [260].
-// Errors: input, when the logits are no numbers.
+// What may be chosen, most likely first (of equals the lower id), probabilities summing to 1. Bytes
+// and, where allowed, EOS; never the other special ids. The temperature comes first, then top-k,
+// top-p (the fewest of the best whose sum reaches it) and min-p (relative to the best). At least
+// one candidate remains. logits: [260]. Errors: input, when the logits are no numbers.
 std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOptions& options);
 
 // The most likely id; of equals the lowest.

@@ -13,8 +13,8 @@ class StopMatcher {
  public:
   explicit StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
-  // The bytes that are free to be shown after this one. When a stop string is complete (stopped()), it is dropped with all
-  // that follows; of several that end at the same byte the longest.
+  // The bytes that are free to be shown after this one. When a stop string is complete (stopped()),
+  // it is dropped with all that follows; of several that end at the same byte the longest.
   std::string push(char byte);
   // The rest, when generation ends for another reason.
   std::string finish();

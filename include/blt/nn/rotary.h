@@ -8,8 +8,9 @@
 
 namespace blt::nn {
 
-// Rotates x in place (see kernels::Rotary). x: [rows, heads * head_dim], contiguous; cos_sin: Rope::table();
-// position: int32 [rows]. No gradient.
-void rotate(const at::Tensor& x, const at::Tensor& cos_sin, const at::Tensor& position, std::int64_t heads, std::int64_t head_dim);
+// Rotates x in place (see kernels::Rotary). x: [rows, heads * head_dim], contiguous; cos_sin:
+// Rope::table(); position: int32 [rows]. No gradient.
+void rotate(const at::Tensor& x, const at::Tensor& cos_sin, const at::Tensor& position,
+            std::int64_t heads, std::int64_t head_dim);
 
 }  // namespace blt::nn

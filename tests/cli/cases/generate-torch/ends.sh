@@ -7,11 +7,12 @@ endless=(blt-generate "$model" -p x -n 1G --ignore-eos --seed 1 -q)
 set +o pipefail
 "${endless[@]}" | head -c 100 > /dev/null
 echo "reader left: ${PIPESTATUS[0]}"
-told "${endless[@]}" > /dev/full
-"${endless[@]}" --json > json &
-sleep 3
+code=0
+"${endless[@]}" > /dev/full || code=$?
+echo "disk full: $code"
+"${endless[@]}" > text &
+until [[ -s text ]]; do sleep 0.1; done
 kill -TERM $!
 code=0
 wait $! || code=$?
 echo "signal: $code"
-python3 -c 'import json; told = json.load(open("json")); print(told["finish_reason"], told["bytes"] > 0)'
