@@ -249,9 +249,10 @@ class BltScorer final : public Scorer {
   at::Device device_;
 };
 
+// "auto" is float32 here: boundaries must not depend on what the CPU can multiply.
 Pass pass_of(const DeviceOptions& options, at::Device device) {
   nn::set_threads(static_cast<int>(options.threads));
-  return {nn::compute_type(options.dtype, device)};
+  return {options.dtype == "auto" ? at::kFloat : nn::compute_type(options.dtype, device)};
 }
 
 }  // namespace
