@@ -7,7 +7,7 @@ _blt_generate() {
     *)
       flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --echo --raw --show-patches --json -o --output -f --force --device --dtype --engine -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
-        --dtype) choices='float32 bfloat16 auto';;
+        --dtype) choices='auto float32 bfloat16';;
         --engine) choices='cached exact';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;

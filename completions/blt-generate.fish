@@ -17,7 +17,7 @@ complete -c blt-generate -l json -d 'one JSON object a prompt instead of the tex
 complete -c blt-generate -s o -l output -r -d 'write to a file instead of standard output'
 complete -c blt-generate -s f -l force -d 'replace an existing file'
 complete -c blt-generate -l device -r -d 'where the model runs: cpu, cuda, cuda:N'
-complete -c blt-generate -l dtype -x -a 'float32 bfloat16 auto' -d 'of the matrix products; auto: bfloat16 where it is fast'
+complete -c blt-generate -l dtype -x -a 'auto float32 bfloat16' -d 'of matrix products; auto: bfloat16 where it is fast'
 complete -c blt-generate -l engine -x -a 'cached exact' -d 'cached: keys and values are kept; exact: all is computed anew for each byte'
 complete -c blt-generate -s j -l threads -r -d 'CPU threads in all; 0: every CPU'
 complete -c blt-generate -s c -l config -r -d 'read options from a TOML file (keys as in --print-config)'

@@ -5,16 +5,15 @@ _blt_patch() {
   local flags choices=
   case $command in
     cut)
-      flags='--help --version -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --include-next --training-form --eos --on-error -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --include-next --training-form --eos -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
-        --on-error) choices='fail skip';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
       ;;
     show)
-      flags='--help --version --format --split-lines --field --group-field --on-error --held-out --split -l --limit --max-bytes --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset -m --entropy-model --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -l --limit --max-bytes --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset -m --entropy-model --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
@@ -40,7 +39,7 @@ _blt_patch() {
       esac
       ;;
     calibrate)
-      flags='--help --version --format --split-lines --field --group-field --on-error --held-out --split -m --entropy-model --device --dtype -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
@@ -52,7 +51,7 @@ _blt_patch() {
       esac
       ;;
     *)
-      flags='--help --version --format --split-lines --field --group-field --on-error --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;

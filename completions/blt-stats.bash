@@ -5,7 +5,7 @@ _blt_stats() {
   local flags choices=
   case $command in
     lengths)
-      flags='--help --version --format --split-lines --field --group-field --on-error -s --scheme -t --tokenizer -m --model --sample-size --seed --device --dtype --json --svg -f --force -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field -s --scheme -t --tokenizer -m --model --sample-size --seed --device --dtype --json --svg -f --force -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
@@ -15,7 +15,7 @@ _blt_stats() {
       esac
       ;;
     bpb)
-      flags='--help --version --format --split-lines --field --group-field --on-error --split --held-out --eos --device --dtype --json --compare -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --split --held-out --eos --device --dtype --json --compare -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
@@ -26,7 +26,7 @@ _blt_stats() {
       esac
       ;;
     trace)
-      flags='--help --version --format --split-lines --field --group-field --on-error --device --dtype -o --output -f --force --logits --eos --max-bytes -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --device --dtype -o --output -f --force --logits --eos --max-bytes -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
@@ -36,7 +36,7 @@ _blt_stats() {
       esac
       ;;
     tokens)
-      flags='--help --version --format --split-lines --field --group-field --on-error -t --tokenizer -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field -t --tokenizer -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;

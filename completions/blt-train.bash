@@ -5,7 +5,7 @@ _blt_train() {
   local flags choices=
   case $command in
     entropy)
-      flags='--help --version --data --format --field --split-lines --on-error --preset --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --data --format --split-lines --field --on-error --preset --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;

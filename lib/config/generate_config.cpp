@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "blt/config/generate_config.h"
 
+#include "shared_options.h"
+
 #include "blt/base/error.h"
 
 namespace blt {
@@ -100,14 +102,10 @@ void describe_output(Fields& fields, GenerateConfig& c) {
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
 }
 
-void describe_device(Fields& fields, GenerateConfig& c) {
+void describe_engine(Fields& fields, GenerateConfig& c) {
   fields.group("Model");
-  Field& device = fields.add("device", "--device", &c.device, "DEVICE",
-                             "where the model runs: cpu, cuda, cuda:N");
-  device.environment = "BLT_DEVICE";
-  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE",
-                            "of the matrix products; auto: bfloat16 where it is fast");
-  dtype.choices = {"float32", "bfloat16", "auto"};
+  describe_device(fields, c.device, c.dtype, "bfloat16 where it is fast");
+  Field& dtype = *fields.find("dtype");
   dtype.details =
       "The entropy model, which decides where patches begin, always computes in float32.";
   Field& engine =
@@ -125,7 +123,7 @@ void describe(Fields& fields, GenerateConfig& c) {
   describe_length(fields, c);
   describe_sampling(fields, c);
   describe_output(fields, c);
-  describe_device(fields, c);
+  describe_engine(fields, c);
 }
 
 }  // namespace blt::config

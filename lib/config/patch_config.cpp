@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "blt/config/patch_config.h"
 
+#include "shared_options.h"
+
 namespace blt::config {
 namespace {
 
@@ -11,18 +13,10 @@ void describe_corpus(Fields& fields, PatchCorpusConfig& c, const char* what) {
       "Plain, gzip and zstd files are told by their first bytes. Any bytes are legal text; nothing "
       "is changed or dropped.";
   fields.group("Input");
-  Field& format = fields.add("format", "--format", &c.format, "FORMAT",
-                             "how files are read; auto: by their names");
-  format.choices = {"auto", "jsonl", "text", "binary"};
-  fields.add("split_lines", "--split-lines", &c.split_lines, "", "plain text: one document a line");
-  Field& field = fields.add("field", "--field", &c.field, "NAME", "the JSON field with the text");
-  field.details = "Without it: text, else content.";
+  describe_reading(fields, c.format, c.split_lines, c.field, c.on_error);
   Field& group = fields.add("group_field", "--group-field", &c.group_field, "NAME",
                             "a JSON field to keep as the group, such as lang");
   group.details = "Reports can tell documents apart by it.";
-  Field& on_error =
-      fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad record does");
-  on_error.choices = {"fail", "skip"};
   Field& held_out = fields.add("held_out", "--held-out", &c.held_out, "FRACTION",
                                "the share of documents held out, by the hash of the id");
   held_out.min = 0;
@@ -83,13 +77,8 @@ void describe_model(Fields& fields, PatchModelConfig& c) {
   Field& model = fields.add("entropy_model", "-m,--entropy-model", &c.entropy_model, "DIR",
                             "folder of the byte LM whose entropies decide");
   model.common = true;
-  Field& device = fields.add("device", "--device", &c.device, "DEVICE",
-                             "where the model runs: cpu, cuda, cuda:N");
-  device.environment = "BLT_DEVICE";
-  device.same_run = false;
-  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE",
-                            "the model's arithmetic; auto: as it was saved");
-  dtype.choices = {"auto", "float32", "bfloat16"};
+  describe_device(fields, c.device, c.dtype, "as it was saved");
+  fields.find("device")->same_run = false;
 }
 
 void describe_sample(Fields& fields, std::int64_t& sample_size, std::int64_t& seed) {
@@ -162,9 +151,6 @@ void describe(Fields& fields, CutConfig& c) {
   fields.add("training_form", "--training-form", &c.training_form, "",
              "split a first patch longer than 1 in 1 and the rest");
   fields.add("eos", "--eos", &c.eos, "", "text without entropies: EOS follows");
-  Field& on_error =
-      fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad line does");
-  on_error.choices = {"fail", "skip"};
 }
 
 void describe(Fields& fields, ShowConfig& c) {

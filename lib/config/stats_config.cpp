@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "blt/config/stats_config.h"
 
+#include "shared_options.h"
+
 namespace blt::config {
 namespace {
 
@@ -16,29 +18,16 @@ void describe_inputs(Fields& fields, StatsInputs& c) {
       "A folder that holds manifest.json is read as shards. Plain, gzip and zstd files are told by "
       "their first bytes.";
   fields.group("Input");
-  Field& format = fields.add("format", "--format", &c.format, "FORMAT",
-                             "how corpus files are read; auto: by their names");
-  format.choices = {"auto", "jsonl", "text", "binary"};
-  fields.add("split_lines", "--split-lines", &c.split_lines, "", "plain text: one document a line");
-  fields.add("field", "--field", &c.field, "NAME", "the JSON field with the text").details =
-      "Without it: text, else content.";
+  describe_reading(fields, c.format, c.split_lines, c.field, c.on_error);
   Field& group = fields.add("group_field", "--group-field", &c.group_field, "NAME",
                             "also report by this JSON field, such as lang");
   group.details = "Shards carry the groups that they were made with.";
   group.common = true;
-  Field& on_error =
-      fields.add("on_error", "--on-error", &c.on_error, "POLICY", "what a bad record does");
-  on_error.choices = {"fail", "skip"};
 }
 
-void describe_device(Fields& fields, StatsDevice& c) {
+void describe_model(Fields& fields, StatsDevice& c) {
   fields.group("Model");
-  Field& device = fields.add("device", "--device", &c.device, "DEVICE",
-                             "where the model runs: cpu, cuda, cuda:N");
-  device.environment = "BLT_DEVICE";
-  Field& dtype = fields.add("dtype", "--dtype", &c.dtype, "TYPE",
-                            "the model's arithmetic; auto: as it was saved");
-  dtype.choices = {"auto", "float32", "bfloat16"};
+  describe_device(fields, c.device, c.dtype, "as it was saved");
 }
 
 void describe_json(Fields& fields, bool& json) {
@@ -78,7 +67,7 @@ void describe(Fields& fields, LengthsConfig& c) {
   sample.min = 1;
   sample.sized = true;
   fields.add("seed", "--seed", &c.seed, "N", "of the choice of the sample").min = 0;
-  describe_device(fields, c.device);
+  describe_model(fields, c.device);
   describe_json(fields, c.json);
   fields.add("svg", "--svg", &c.svg, "FILE", "also draw the distributions").common = true;
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
@@ -95,7 +84,7 @@ void describe(Fields& fields, TokensConfig& c) {
 void describe(Fields& fields, TraceConfig& c) {
   describe_model(fields, c.model);
   describe_inputs(fields, c.input);
-  describe_device(fields, c.device);
+  describe_model(fields, c.device);
   fields.group("Output");
   fields.add("output", "-o,--output", &c.output, "FILE", "the safetensors file to write").required =
       true;
@@ -124,7 +113,7 @@ void describe(Fields& fields, BpbConfig& c) {
       "Give the value that the model was trained with; blt-train's default is the same.";
   fields.add("eos", "--eos", &c.eos, "", "also count predicting EOS behind each document").details =
       "The divisor stays the number of text bytes.";
-  describe_device(fields, c.device);
+  describe_model(fields, c.device);
   describe_json(fields, c.json);
   Field& compare = fields.add("compare", "--compare", &c.compare, "",
                               "also gzip -9 and xz -9 on the same documents, joined");
@@ -138,7 +127,7 @@ void describe(Fields& fields, ShardFactsConfig& c) {
 
 void describe(Fields& fields, ModelFactsConfig& c) {
   describe_model(fields, c.model);
-  describe_device(fields, c.device);
+  describe_model(fields, c.device);
   describe_json(fields, c.json);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "blt/config/train_config.h"
 
+#include "shared_options.h"
+
 namespace blt::config {
 namespace {
 
@@ -57,9 +59,8 @@ void describe_run(Fields& f, TrainConfig& c) {
   same(f.add("force", "-f,--force", &c.force, "", "replace an existing output folder")).common = true;
   same(f.add("dry_run", "-n,--dry-run", &c.dry_run, "", "check everything, tell the plan, train nothing")).common = true;
   f.group("Machine");
-  same(f.add("device", "--device", &c.device, "DEV", "cpu, cuda or cuda:N"));
-  f.add("dtype", "--dtype", &c.dtype, "TYPE",
-        "of matrix products; auto: bfloat16 where the hardware multiplies it").choices = {"auto", "float32", "bfloat16"};
+  describe_device(f, c.device, c.dtype, "bfloat16 where the hardware multiplies it");
+  f.find("device")->same_run = false;
 }
 
 }  // namespace
@@ -70,10 +71,7 @@ Fields describe_train_entropy(TrainConfig& c) {
   f.group("Data");
   Field& data = f.add("data", "--data", &c.data, "CORPUS", "files, folders or - (repeatable)");
   data.required = true;
-  f.add("format", "--format", &c.format, "FORMAT", "of the corpus").choices = {"auto", "jsonl", "text", "binary"};
-  f.add("field", "--field", &c.field, "NAME", "JSON field with the text; default: text, then content");
-  f.add("split_lines", "--split-lines", &c.split_lines, "", "plain text: one document a line");
-  f.add("on_error", "--on-error", &c.on_error, "POLICY", "for unreadable records").choices = {"fail", "skip"};
+  describe_reading(f, c.format, c.split_lines, c.field, c.on_error);
   f.group("Model");
   Field& preset = f.add("preset", "--preset", &c.preset, "NAME", "shape of the byte LM");
   preset.choices = {"tiny", "small", "base", "100m"};

@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Model folders -> engines.
-#include <ATen/Context.h>
-
 #include "blt/base/error.h"
 #include "blt/model/checkpoint.h"
 #include "engines.h"
 
 namespace blt::generate {
 namespace {
-
-at::Device open_device(const std::string& name) {
-  if (name == "cpu") return at::kCPU;
-  const bool plain = name == "cuda",
-             numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
-                        name.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (!plain && !numbered)
-    throw usage_error(cat("there is no device '", name, "'"), "cpu, cuda or cuda:N");
-  if (!at::hasCUDA())
-    throw resource_error(cat("--device ", name, ": no CUDA device can be used here"));
-  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(plain ? 0 : std::stoi(name.substr(5))));
-}
 
 bool is_matrix(const std::string& name) {
   const auto ends_with = [&](std::string_view tail) {
@@ -78,7 +64,7 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const Engin
 
 std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device_options,
                                     EngineOptions options) {
-  const at::Device device = open_device(device_options.device);
+  const at::Device device = nn::open_device(device_options.device);
   options.bfloat16 = nn::compute_type(device_options.dtype, device) == at::kBFloat16;
   if (model::model_kind(folder) == model::Kind::byte_lm) {
     std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, device);

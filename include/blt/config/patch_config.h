@@ -47,7 +47,7 @@ struct PatchConfig {
   std::int64_t shard_size = std::int64_t{256} << 20;
   bool keep_entropies = false;
   std::int64_t level = 3;
-  std::int64_t sample_size = std::int64_t{512} << 10;
+  std::int64_t sample_size = std::int64_t{1} << 20;
   std::int64_t seed = 0;
   bool json = false;
 };
@@ -90,7 +90,7 @@ struct CalibrateConfig {
   double threshold_add = 0;
   std::optional<std::int64_t> max_patch_length;
   bool newline_reset = false;
-  std::int64_t sample_size = std::int64_t{512} << 10;
+  std::int64_t sample_size = std::int64_t{1} << 20;
   std::int64_t seed = 0;
   bool json = false;
 };

@@ -32,7 +32,7 @@ struct LengthsConfig {
   std::vector<std::string> schemes;     // "space", "strided:4", "entropy:threshold=1.3", ...
   std::vector<std::string> tokenizers;  // "[NAME=]FILE[:SPLIT]"
   std::string model;                    // entropies for the schemes that need them
-  std::int64_t sample_size = std::int64_t{512} << 10;  // bytes on which thresholds are fitted
+  std::int64_t sample_size = std::int64_t{1} << 20;  // bytes on which thresholds are fitted
   std::int64_t seed = 0;                               // of the choice of the sample
   std::string svg;
   bool force = false;

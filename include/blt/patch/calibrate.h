@@ -30,7 +30,7 @@ struct Sample {
 // Memory is bounded by `bytes`; the choice depends on seed and documents alone.
 class Sampler {
  public:
-  static constexpr std::size_t piece_bytes = 64 << 10;
+  static constexpr std::size_t piece_bytes = 4 << 10;
 
   Sampler(std::uint64_t bytes, std::uint64_t seed);
   ~Sampler();

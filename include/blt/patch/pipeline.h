@@ -25,7 +25,7 @@ struct PipelineOptions {
   Rules rules;
   std::optional<double>
       mean_patch_size;  // fit the threshold to it instead of taking rules.threshold
-  std::uint64_t sample_bytes = 512 << 10;
+  std::uint64_t sample_bytes = 1 << 20;
   std::uint64_t seed = 0;
   std::string entropy_model;
   DeviceOptions device;
