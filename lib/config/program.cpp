@@ -140,7 +140,8 @@ int run(Program& program, int argc, char** argv) {
   const auto reporter = make_terminal_reporter(
       {program.name, common.quiet, static_cast<int>(common.verbose), common.progress, common.color});
   Invocation invocation{common, *reporter, command.fields};
-  return command.run(invocation);
+  const int code = command.run(invocation);
+  return code == 0 && reporter->problems() ? 1 : code;
 }
 
 // Results that could not be written are an error, except to a reader who left.

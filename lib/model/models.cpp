@@ -149,14 +149,15 @@ void initialise(ByteLm& lm, std::uint64_t seed) {
   });
 }
 
-void initialise(Blt& blt, std::uint64_t seed) {
+void initialise(Blt& blt, std::uint64_t seed, bool hash_tables) {
   NormalSource source(seed);
   const auto layers_of = [&](const std::string& name) {
     if (name.find("global_transformer") != std::string::npos) return blt.config.latent.layers;
     return name.find("local_decoder") != std::string::npos ? blt.config.decoder.layers : blt.config.encoder.layers;
   };
   blt.visit([&](const std::string& name, at::Tensor& parameter) { initialise(name, parameter, layers_of(name), source); },
-            true, false);
+            hash_tables, false);
+  if (!hash_tables && blt.hash.tables() > 0) blt.hash.weight.zero_();
   if (blt.patcher) initialise(*blt.patcher, mix_seed(seed, 1));
 }
 

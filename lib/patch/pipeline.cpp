@@ -284,7 +284,7 @@ void warn_skipped(const io::DocumentReader& reader, Reporter& reporter) {
   const std::uint64_t skipped = reader.counts().skipped;
   if (skipped == 0) return;
   for (const auto& message : reader.skipped()) reporter.detail(message);
-  reporter.warn(cat("skipped ", skipped, skipped == 1 ? " bad record" : " bad records",
+  reporter.problem(cat("skipped ", skipped, skipped == 1 ? " bad record" : " bad records",
                     reader.skipped().empty() ? "" : ", the first: " + reader.skipped().front()));
 }
 

@@ -97,7 +97,7 @@ std::uint64_t InputReader::total() const {
 }
 
 void warn_skipped(const InputReader& reader, Reporter& reporter) {
-  if (reader.skipped() > 0) reporter.warn(cat(reader.skipped(), " bad records were left out"));
+  if (reader.skipped() > 0) reporter.problem(cat(reader.skipped(), " bad records were left out"));
 }
 
 }  // namespace blt::stats

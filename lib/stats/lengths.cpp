@@ -85,6 +85,7 @@ class Measurer {
     while (!stop_signal() && read_batch()) measure_batch();
     reporter_.progress({"lengths", reader_.done(), reader_.total(), "B", {}, true});
     warn_skipped(reader_, reporter_);
+    if (!any_ && !stop_signal()) throw input_error("the inputs have no documents");
     return report();
   }
 
@@ -103,6 +104,7 @@ class Measurer {
     while (bytes < limit) {
       Item item;
       if (!reader_.next(item.input)) break;
+      any_ = true;
       bytes += item.input.document.text.size() + 2;
       item.group = group_of(item.input.document);
       if (!plan_.schemes.empty()) item.ids = patch::encode(item.input.document.text);
@@ -247,6 +249,7 @@ class Measurer {
   InputReader& reader_;
   Reporter& reporter_;
   Plan plan_;
+  bool any_ = false;  // document read
   std::vector<Item> batch_;
   std::vector<LengthsReport::Group> groups_;
   std::map<std::string, std::size_t> group_numbers_;

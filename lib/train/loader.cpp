@@ -13,8 +13,8 @@ namespace {
 
 class CorpusStream final : public DocumentStream {
  public:
-  CorpusStream(const TrainConfig& c, bool held_out)
-      : reader_(c.data, {c.format, c.split_lines, c.field, "", c.on_error}), share_(c.held_out), held_out_(held_out) {}
+  CorpusStream(const TrainConfig& c, bool held_out, Reporter& reporter, std::shared_ptr<bool> told)
+      : reporter_(reporter), told_(std::move(told)), reader_(c.data, {c.format, c.split_lines, c.field, "", c.on_error}), share_(c.held_out), held_out_(held_out) {}
 
   bool next(TokenDocument& out) override {
     while (reader_.next(document_)) {
@@ -24,10 +24,17 @@ class CorpusStream final : public DocumentStream {
       out.patch_lengths.clear();
       return true;
     }
+    const auto skipped = reader_.counts().skipped;
+    if (skipped > 0 && !*told_) {
+      *told_ = true;
+      reporter_.problem(cat("skipped ", skipped, " bad records, the first: ", reader_.skipped().front()));
+    }
     return false;
   }
 
  private:
+  Reporter& reporter_;
+  std::shared_ptr<bool> told_;  // of all passes
   io::DocumentReader reader_;
   io::Document document_;
   double share_;
@@ -63,8 +70,10 @@ class ShardStream final : public DocumentStream {
 
 }  // namespace
 
-OpenStream corpus_stream(const TrainConfig& config) {
-  return [config](bool held_out) { return std::make_unique<CorpusStream>(config, held_out); };
+OpenStream corpus_stream(const TrainConfig& config, Reporter& reporter) {
+  return [config, &reporter, told = std::make_shared<bool>(false)](bool held_out) {
+    return std::make_unique<CorpusStream>(config, held_out, reporter, told);
+  };
 }
 
 OpenStream shard_stream(const TrainConfig& config) {

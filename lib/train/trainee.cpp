@@ -12,7 +12,8 @@ at::TensorOptions float_on(at::Device device) { return at::TensorOptions().dtype
 
 class ByteLmTrainee final : public Trainee {
  public:
-  ByteLmTrainee(const TrainConfig& c, at::Device device) : config_(c), device_(device) {
+  ByteLmTrainee(const TrainConfig& c, at::Device device, Reporter& reporter)
+      : config_(c), device_(device), documents_(corpus_stream(c, reporter)) {
     model::ByteLmConfig shape = model::byte_lm_preset(c.preset);
     if (c.window) shape.semantics.window = *c.window;
     if (c.sequence_length > 0) shape.transformer.max_positions = c.sequence_length;
@@ -26,7 +27,7 @@ class ByteLmTrainee final : public Trainee {
   std::int64_t trained_length() const override { return lm_.config.transformer.max_positions; }
   const model::Semantics& semantics() const override { return lm_.config.semantics; }
   std::int64_t cross_k() const override { return 0; }
-  OpenStream documents() const override { return corpus_stream(config_); }
+  OpenStream documents() const override { return documents_; }
   void add_parameters(Optimizer& optimizer) override {
     lm_.visit("", [&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter); });
   }
@@ -46,6 +47,7 @@ class ByteLmTrainee final : public Trainee {
 
   TrainConfig config_;
   at::Device device_;
+  OpenStream documents_;
   model::ByteLm lm_;
 };
 
@@ -78,9 +80,8 @@ class BltTrainee final : public Trainee {
     adopt_patching(c, device, shape, patcher);
     model::check(shape);
     blt_.create(shape, float_on(device));
-    model::initialise(blt_, static_cast<std::uint64_t>(c.seed));
     // Rows that no training text touches should say nothing.
-    if (blt_.hash.tables() > 0) blt_.hash.weight.zero_();
+    model::initialise(blt_, static_cast<std::uint64_t>(c.seed), false);
     if (patcher) blt_.patcher = std::move(patcher);
   }
 
@@ -112,8 +113,8 @@ class BltTrainee final : public Trainee {
 
 }  // namespace
 
-std::unique_ptr<Trainee> make_trainee(const TrainConfig& config, at::Device device) {
-  if (config.kind == "entropy") return std::make_unique<ByteLmTrainee>(config, device);
+std::unique_ptr<Trainee> make_trainee(const TrainConfig& config, at::Device device, Reporter& reporter) {
+  if (config.kind == "entropy") return std::make_unique<ByteLmTrainee>(config, device, reporter);
   return std::make_unique<BltTrainee>(config, device);
 }
 

@@ -28,6 +28,6 @@ class Trainee {
 };
 
 // A fresh model by the preset and seed. Errors: usage, input.
-std::unique_ptr<Trainee> make_trainee(const TrainConfig& config, at::Device device);
+std::unique_ptr<Trainee> make_trainee(const TrainConfig& config, at::Device device, Reporter& reporter);
 
 }  // namespace blt::train

@@ -34,7 +34,7 @@ config::Fields fields_of(TrainConfig& c) {
 class Trainer {
  public:
   Trainer(const TrainConfig& config, Reporter& reporter)
-      : c_(config), reporter_(reporter), device_(nn::open_device(config.device)), trainee_(make_trainee(c_, device_)), optimizer_(c_) {
+      : c_(config), reporter_(reporter), device_(nn::open_device(config.device)), trainee_(make_trainee(c_, device_, reporter)), optimizer_(c_) {
     pass_.type = nn::compute_type(c_.dtype, device_);
     if (c_.sequence_length == 0) c_.sequence_length = trainee_->trained_length();
     trainee_->add_parameters(optimizer_);

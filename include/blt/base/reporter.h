@@ -30,8 +30,17 @@ class Reporter {
   virtual void progress(const Progress& progress) = 0;
 
   void warn(std::string_view message) { log(LogLevel::warning, message); }
+  // A warning about the input or the work that makes the program's exit code 1: done, with reported problems.
+  void problem(std::string_view message) {
+    problems_ = true;
+    warn(message);
+  }
+  bool problems() const { return problems_; }
   void info(std::string_view message) { log(LogLevel::info, message); }
   void detail(std::string_view message) { log(LogLevel::detail, message); }
+
+ private:
+  bool problems_ = false;
 };
 
 // Drops everything: for tests and library users.

@@ -52,6 +52,7 @@ struct Blt {
 
 // Random weights from a seed, the same on every machine.
 void initialise(ByteLm& lm, std::uint64_t seed);
-void initialise(Blt& blt, std::uint64_t seed);
+// hash_tables false: they start at zero, as in our training.
+void initialise(Blt& blt, std::uint64_t seed, bool hash_tables = true);
 
 }  // namespace blt::model

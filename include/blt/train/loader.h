@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "blt/base/random.h"
+#include "blt/base/reporter.h"
 #include "blt/config/train_config.h"
 #include "blt/model/batch.h"
 
@@ -29,7 +30,8 @@ class DocumentStream {
 };
 // Opens a new pass. held_out picks that half; all_bytes counts text bytes of both halves as they pass.
 using OpenStream = std::function<std::unique_ptr<DocumentStream>(bool held_out)>;
-OpenStream corpus_stream(const TrainConfig& config);  // files
+// Files. Records left out by on_error=skip are told once.
+OpenStream corpus_stream(const TrainConfig& config, Reporter& reporter);
 OpenStream shard_stream(const TrainConfig& config);   // shards
 
 // A piece of a document that owns its ids. Pieces of a BLT end at patch borders and begin with a one-byte patch.
