@@ -61,7 +61,7 @@ std::string left_column(const Field& field) {
   if (field.positional()) return field.name + repeat_mark(field);
   std::string flags = field.flags;
   if (const auto comma = flags.find(','); comma != std::string::npos) flags.insert(comma + 1, " ");
-  return field.value.empty() ? flags : flags + " " + field.value;
+  return field.value.empty() ? flags : flags + " " + field.value + (field.many ? "..." : "");
 }
 
 std::string usage_line(const Program& program, const Command& command) {

@@ -52,7 +52,7 @@ void bind(CLI::App& app, Fields& fields) {
     };
     CLI::Option* option = app.add_option(name, take);
     if (!field.is_list()) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-    else if (field.positional()) option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args();
+    else if (field.positional() || field.many) option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args();
     else option->expected(1)->take_all();
   }
 }

@@ -69,8 +69,8 @@ Fields describe_train_entropy(TrainConfig& c) {
   c.kind = "entropy";
   Fields f;
   f.group("Data");
-  Field& data = f.add("data", "--data", &c.data, "CORPUS", "files, folders or - (repeatable)");
-  data.required = true;
+  Field& data = f.add("data", "--data", &c.data, "CORPUS", "files, folders or -");
+  data.required = data.many = true;
   describe_reading(f, c.format, c.split_lines, c.field, c.on_error);
   f.group("Model");
   Field& preset = f.add("preset", "--preset", &c.preset, "NAME", "shape of the byte LM");
@@ -84,8 +84,8 @@ Fields describe_train_blt(TrainConfig& c) {
   c.kind = "blt";
   Fields f;
   f.group("Data");
-  Field& data = f.add("data", "--data", &c.data, "SHARDS", "folder of shards written by blt-patch");
-  data.required = true;
+  Field& data = f.add("data", "--data", &c.data, "SHARDS", "folders of shards written by blt-patch with the same rules");
+  data.required = data.many = true;
   same(f.add("entropy_model", "--entropy-model", &c.entropy_model, "DIR",
              "the entropy model to keep in the checkpoint; default: the one that the shards name"));
   f.group("Model");

@@ -55,6 +55,15 @@ class ByteLmTrainee final : public Trainee {
 void adopt_patching(const TrainConfig& c, at::Device device, model::BltConfig& shape, std::unique_ptr<model::ByteLm>& patcher) {
   const shard::Manifest manifest = shard::read_manifest(c.data.at(0));
   shape.patching = model::rules_from_json(manifest.patching);
+  const auto cut_by = [](const shard::Manifest& m) {
+    const std::string digest = m.entropy_model.is_object() ? m.entropy_model.value("digest", "") : "";
+    return dump_json(model::rules_to_json(model::rules_from_json(m.patching))) + digest;
+  };
+  for (const auto& folder : c.data) {
+    if (cut_by(shard::read_manifest(folder)) != cut_by(manifest)) {
+      throw input_error(cat(folder, ": cut by other rules or another entropy model than ", c.data[0]));
+    }
+  }
   if (!patch::needs_entropies(shape.patching.scheme)) return;
   std::string folder = c.entropy_model;
   if (folder.empty() && manifest.entropy_model.is_object()) folder = manifest.entropy_model.value("path", "");

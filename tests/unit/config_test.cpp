@@ -21,7 +21,7 @@ struct Sample {
   std::optional<double> threshold;
   std::vector<double> sizes;
   bool force = false;
-  std::vector<std::string> inputs;
+  std::vector<std::string> inputs, more;
 };
 
 Fields describe(Sample& c) {
@@ -33,6 +33,7 @@ Fields describe(Sample& c) {
   steps.sized = true;
   f.add("threshold", "--threshold", &c.threshold, "T", "nats").environment = "BLT_TEST_THRESHOLD";
   f.add("sizes", "--sizes", &c.sizes, "P,...", "patch sizes");
+  f.add("more", "--more", &c.more, "FILE", "more files").many = true;
   f.add("force", "-f,--force", &c.force, "", "replace").same_run = false;
   return f;
 }
@@ -69,6 +70,9 @@ TEST_CASE("flags set typed values") {
   CHECK(ok.sample.sizes == std::vector<double>{4.5, 6, 8});
   CHECK(ok.sample.force);
   CHECK(ok.sample.threshold == -1.5);
+  const auto many = run({"a", "--more", "x", "y", "--force", "--more", "z"});
+  CHECK(many.sample.more == std::vector<std::string>{"x", "y", "z"});
+  CHECK(many.sample.inputs == std::vector<std::string>{"a"});
 }
 
 TEST_CASE("wrong values are usage errors") {

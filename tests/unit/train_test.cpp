@@ -153,6 +153,13 @@ TEST_CASE("a BLT trains on shards without an entropy model") {
   const Json config = read_json_file(folder / "blt/config.json");
   CHECK(config["blt_toolkit"]["patching"]["scheme"] == "strided");
   CHECK(config["patch_in_forward"] == false);
+
+  fs::copy(folder / "shards", folder / "other");
+  manifest.patching["patch_size"] = 6.0;
+  shard::write_manifest(folder / "other", manifest);
+  c.data.push_back(folder / "other");
+  c.force = true;
+  CHECK_THROWS_WITH(train::run(c, reporter), Catch::Contains("cut by other rules"));
 }
 
 TEST_CASE("training refuses what it cannot use") {

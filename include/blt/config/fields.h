@@ -37,6 +37,7 @@ struct Field {
   bool required = false;
   bool common = false;      // shown by -h (others: by --help only)
   bool sized = false;       // an integer that reads 256MiB, 10k
+  bool many = false;        // a list flag that takes all following words: --data A B C (not beside positionals)
   bool same_run = true;     // part of run_hash(): a resume needs the same value
   Origin origin = Origin::none;
 
