@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <memory>
+#include <mutex>
 
 #include "blt/base/error.h"
 #include "blt/base/files.h"
@@ -25,7 +27,6 @@ struct Batch {
   std::uint64_t corpus_bytes = 0;  // read from disk until here, for progress
 };
 // Shared only because pipeline stages copy their items; an error on the way frees it.
-using BatchPtr = std::shared_ptr<Batch>;
 
 void check_options(const PipelineOptions& options, bool has_source) {
   const Rules& rules = options.rules;
@@ -114,8 +115,8 @@ class Pipeline {
   }
 
   // Stage 1, one thread: whole documents until the batch is full.
-  BatchPtr read_batch() {
-    auto batch = std::make_shared<Batch>();
+  std::unique_ptr<Batch> read_batch() {
+    auto batch = std::make_unique<Batch>();
     std::uint64_t bytes = 0;
     while (bytes < batch_bytes_ && !stop_signal()) {
       io::Document document;
@@ -187,27 +188,32 @@ class Pipeline {
     const auto threads =
         tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
     const std::size_t in_flight = wants_entropies() ? 4 : 2 * threads + 2;
-    auto read = tbb::make_filter<void, BatchPtr>(tbb::filter_mode::serial_in_order,
-                                                 [this](tbb::flow_control& flow) {
-                                                   BatchPtr batch = read_batch();
-                                                   if (batch->records.empty()) flow.stop();
-                                                   return batch;
-                                                 });
-    auto entropies = tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::serial_in_order,
-                                                          [this](BatchPtr batch) {
-                                                            if (!stop_signal())
-                                                              add_batch_entropies(*batch);
-                                                            return batch;
-                                                          });
-    auto cut =
-        tbb::make_filter<BatchPtr, BatchPtr>(tbb::filter_mode::parallel, [this](BatchPtr batch) {
-          if (!stop_signal()) cut_batch(*batch);
-          return batch;
-        });
-    auto write = tbb::make_filter<BatchPtr, void>(tbb::filter_mode::serial_in_order,
-                                                  [this, &writer](BatchPtr batch) {
-                                                    if (!stop_signal()) write_batch(writer, *batch);
-                                                  });
+    // oneTBB drops its tokens when a stage throws, so the batches are owned here: first in, first out.
+    std::mutex mutex;
+    std::deque<std::unique_ptr<Batch>> alive;
+    constexpr auto in_order = tbb::filter_mode::serial_in_order;
+    auto read = tbb::make_filter<void, Batch*>(in_order, [&](tbb::flow_control& flow) -> Batch* {
+      auto batch = read_batch();
+      if (batch->records.empty()) {
+        flow.stop();
+        return nullptr;
+      }
+      const std::lock_guard lock(mutex);
+      return alive.emplace_back(std::move(batch)).get();
+    });
+    auto entropies = tbb::make_filter<Batch*, Batch*>(in_order, [&](Batch* batch) {
+      if (!stop_signal()) add_batch_entropies(*batch);
+      return batch;
+    });
+    auto cut = tbb::make_filter<Batch*, Batch*>(tbb::filter_mode::parallel, [&](Batch* batch) {
+      if (!stop_signal()) cut_batch(*batch);
+      return batch;
+    });
+    auto write = tbb::make_filter<Batch*, void>(in_order, [&](Batch* batch) {
+      if (!stop_signal()) write_batch(writer, *batch);
+      const std::lock_guard lock(mutex);
+      alive.pop_front();
+    });
     tbb::parallel_pipeline(in_flight,
                            wants_entropies() ? read & entropies & cut & write : read & cut & write);
   }
