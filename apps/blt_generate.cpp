@@ -29,7 +29,7 @@ config::Program make_program(GenerateConfig& c) {
   };
   config::describe(command.fields, c);
   command.run = [&c](config::Invocation& invocation) {
-    c.threads = invocation.common.threads;
+    c.options.threads = invocation.common.threads;
     check(c);
     if (!c.output.empty()) check_output_path(c.output, c.force);
     return neural_networks().generate(c, invocation.reporter);

@@ -68,8 +68,10 @@ patch::Rules rules_without_fit(const PatchRulesConfig& c) {
   return rules;
 }
 
-DeviceOptions device_options(const PatchModelConfig& c, const Invocation& invocation) {
-  return {c.device, c.dtype, invocation.common.threads};
+ModelOptions model_options(const PatchModelConfig& c, const Invocation& invocation) {
+  ModelOptions options = c.options;
+  options.threads = invocation.common.threads;
+  return options;
 }
 
 std::string report_text(const patch::PipelineResult& result, const PatchConfig& c) {
@@ -107,7 +109,7 @@ int run_shards(const PatchConfig& c, Invocation& invocation) {
   options.sample_bytes = static_cast<std::uint64_t>(c.sample_size);
   options.seed = static_cast<std::uint64_t>(c.seed);
   options.entropy_model = c.model.entropy_model;
-  options.device = device_options(c.model, invocation);
+  options.model = model_options(c.model, invocation);
   options.writer.shard_bytes = static_cast<std::uint64_t>(c.shard_size);
   options.writer.compression_level = static_cast<int>(c.level);
   options.writer.entropies = c.keep_entropies;
@@ -137,7 +139,7 @@ int run_show(const ShowConfig& c, Invocation& invocation) {
   std::unique_ptr<EntropySource> source;
   if (!stored && patch::needs_entropies(rules.scheme) && !c.model.entropy_model.empty()) {
     source = neural_networks().open_entropy_source(c.model.entropy_model,
-                                                   device_options(c.model, invocation));
+                                                   model_options(c.model, invocation));
   }
   patch::Records records(corpus_options(c.corpus), rules, source.get());
   const patch::ShowOptions options{use_color(invocation.common.color, STDOUT_FILENO),
@@ -203,7 +205,7 @@ patch::Sample calibration_sample(const CalibrateConfig& c, Invocation& invocatio
   }
   patch::Corpus corpus(corpus_options(c.corpus));
   const auto source = neural_networks().open_entropy_source(c.model.entropy_model,
-                                                            device_options(c.model, invocation));
+                                                            model_options(c.model, invocation));
   patch::Sample sample = corpus.sample(bytes, seed);
   if (!stop_signal()) patch::add_entropies(sample, *source, c.newline_reset, invocation.reporter);
   return sample;

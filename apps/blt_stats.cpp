@@ -32,15 +32,15 @@ int print_report(const Report& report, bool json) {
   return 0;
 }
 
-std::unique_ptr<Scorer> open_scorer(const std::string& model, StatsDevice device,
+std::unique_ptr<Scorer> open_scorer(const std::string& model, ModelOptions options,
                                     const Invocation& invocation) {
-  device.threads = invocation.common.threads;
-  return neural_networks().open_scorer(model, {device.device, device.dtype, device.threads});
+  options.threads = invocation.common.threads;
+  return neural_networks().open_scorer(model, options);
 }
 
 int run_lengths(LengthsConfig& c, Invocation& invocation) {
   if (!c.svg.empty()) check_output_path(c.svg, c.force);
-  c.device.threads = invocation.common.threads;
+  c.options.threads = invocation.common.threads;
   const stats::LengthsReport report = stats::measure_lengths(c, invocation.reporter);
   if (!c.svg.empty() && !stop_signal()) write_file(c.svg, stats::to_svg(report));
   return print_report(report, c.json);
@@ -54,7 +54,7 @@ int run_tokens(TokensConfig& c, Invocation& invocation) {
 
 int run_trace(TraceConfig& c, Invocation& invocation) {
   check_output_path(c.output, c.force);
-  const auto scorer = open_scorer(c.model, c.device, invocation);
+  const auto scorer = open_scorer(c.model, c.options, invocation);
   const stats::TraceCounts counts = stats::write_trace(c, *scorer, invocation.reporter);
   if (stop_signal()) return 128 + stop_signal();
   invocation.reporter.info(
@@ -63,7 +63,7 @@ int run_trace(TraceConfig& c, Invocation& invocation) {
 }
 
 int run_bpb(BpbConfig& c, Invocation& invocation) {
-  const auto scorer = open_scorer(c.model, c.device, invocation);
+  const auto scorer = open_scorer(c.model, c.options, invocation);
   return print_report(stats::measure_bpb(c, *scorer, invocation.reporter), c.json);
 }
 
@@ -72,7 +72,7 @@ int run_shards(ShardFactsConfig& c, Invocation& invocation) {
 }
 
 int run_model(ModelFactsConfig& c, Invocation& invocation) {
-  const auto scorer = open_scorer(c.model, c.device, invocation);
+  const auto scorer = open_scorer(c.model, c.options, invocation);
   Json facts = {{"kind", scorer->kind()}};
   facts.update(scorer->facts());
   print(c.json ? dump_json(facts, 2) + "\n" : stats::facts_text(facts));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // blt-train: trains byte language models and Byte Latent Transformers.
+#include "blt/base/files.h"
+#include "blt/config/convert_config.h"
 #include "blt/config/program.h"
 #include "blt/config/train_config.h"
 #include "blt/patch/entropy_source.h"
@@ -16,6 +18,40 @@ Command command(const char* name, blt::TrainConfig& config, blt::config::Fields 
   c.run = [&config](Invocation& invocation) {
     config.threads = invocation.common.threads;
     return blt::neural_networks().train(config, invocation.reporter);
+  };
+  return c;
+}
+
+Command convert_command(blt::ConvertConfig& config) {
+  Command c;
+  c.name = "convert";
+  c.brief = "Write a model in another layout";
+  c.description =
+      "Between the Hugging Face layout and Meta's two, in all directions and without loss. Hash tables are fused or split, "
+      "and tensors named, as each has it. What a layout cannot say is an error.";
+  c.examples = {{"blt-train convert blt_1b -o blt-1b-hf --to hf", "Meta's consolidated.pth for transformers and this toolkit"},
+                {"blt-train convert model -o model-meta --to meta --dtype bfloat16", "a trained model for Meta's code"}};
+  describe(c.fields, config);
+  c.run = [&config](Invocation& invocation) {
+    blt::check_output_path(config.output, config.force);
+    return blt::neural_networks().convert(config, invocation.reporter);
+  };
+  return c;
+}
+
+Command init_from_command(blt::InitFromConfig& config) {
+  Command c;
+  c.name = "init-from";
+  c.brief = "Make a BLT around a token model's layers";
+  c.description =
+      "The layers of a Llama-family model become the latent transformer (paper section 6.1); its embedding, final norm and "
+      "head are dropped, the local models are fresh. blt-train blt --init trains the result.";
+  c.examples = {{"blt-train init-from llama-3.1-8b -o start && blt-train blt --data shards --init start --latent-lr 0.1 -o model",
+                 "byte-ify a token model"}};
+  describe(c.fields, config);
+  c.run = [&config](Invocation& invocation) {
+    blt::check_output_path(config.output, config.force);
+    return blt::neural_networks().init_from(config, invocation.reporter);
   };
   return c;
 }
@@ -49,5 +85,10 @@ int main(int argc, char** argv) {
       "Batches are whole patches of many documents, packed without padding, with masks that end at document borders.";
   blt_command.examples = {{"blt-train blt --data shards --bytes 8M -o model", "train the tiny preset"}};
   program.commands.push_back(std::move(blt_command));
+
+  blt::ConvertConfig convert_config;
+  blt::InitFromConfig init_from_config;
+  program.commands.push_back(convert_command(convert_config));
+  program.commands.push_back(init_from_command(init_from_config));
   return blt::config::run_program(std::move(program), argc, argv);
 }

@@ -104,7 +104,8 @@ void describe_output(Fields& fields, GenerateConfig& c) {
 
 void describe_engine(Fields& fields, GenerateConfig& c) {
   fields.group("Model");
-  describe_device(fields, c.device, c.dtype, "bfloat16 where it is fast");
+  describe_model_options(fields, c.options, "bfloat16 where it is fast");
+  describe_blt_options(fields, c.options);
   Field& dtype = *fields.find("dtype");
   dtype.details =
       "The entropy model, which decides where patches begin, always computes in float32.";

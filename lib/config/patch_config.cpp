@@ -77,7 +77,7 @@ void describe_model(Fields& fields, PatchModelConfig& c) {
   Field& model = fields.add("entropy_model", "-m,--entropy-model", &c.entropy_model, "DIR",
                             "folder of the byte LM whose entropies decide");
   model.common = true;
-  describe_device(fields, c.device, c.dtype, "as it was saved");
+  describe_model_options(fields, c.options, "float32");
   fields.find("device")->same_run = false;
 }
 

@@ -20,4 +20,22 @@ void describe_device(Fields& fields, std::string& device, std::string& dtype, co
       "auto", "float32", "bfloat16"};
 }
 
+void describe_model_options(Fields& fields, ModelOptions& options, const char* automatic) {
+  describe_device(fields, options.device, options.dtype, automatic);
+  Field& compat = fields.add("compat", "--compat", &options.compat, "NAME", "whose attention semantics; auto: what the checkpoint says");
+  compat.choices = {"auto", "meta", "hf"};
+  compat.details =
+      "meta: sliding windows, and blocks that end at EOS, as the released models were trained. hf: plain causal attention, "
+      "patches pooled anew in each encoder layer, and under a maximum patch length a last patch that stays open, as "
+      "transformers computes. A checkpoint that says nothing is read as meta.";
+}
+
+void describe_blt_options(Fields& fields, ModelOptions& options) {
+  Field& tables = fields.add("hash_tables", "--hash-tables", &options.hash_tables, "PLACE", "where hash n-gram tables lie");
+  tables.choices = {"memory", "mapped"};
+  tables.details = "mapped: they stay in the checkpoint's file and in its type; a byte reads a row of each.";
+  fields.add("entropy_model", "--entropy-model", &options.entropy_model, "DIR",
+             "a BLT's entropy model, where it is not in its own folder");
+}
+
 }  // namespace blt::config

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "blt/config/fields.h"
+#include "blt/config/model_options.h"
 
 namespace blt::config {
 
@@ -12,5 +13,8 @@ namespace blt::config {
 void describe_reading(Fields& fields, std::string& format, bool& split_lines, std::string& field, std::string& on_error);
 // --device, --dtype. automatic tells what --dtype auto means for this program.
 void describe_device(Fields& fields, std::string& device, std::string& dtype, const char* automatic);
+// Where and how any model is opened; and what only a BLT has.
+void describe_model_options(Fields& fields, ModelOptions& options, const char* automatic);
+void describe_blt_options(Fields& fields, ModelOptions& options);
 
 }  // namespace blt::config

@@ -25,9 +25,10 @@ void describe_inputs(Fields& fields, StatsInputs& c) {
   group.common = true;
 }
 
-void describe_model(Fields& fields, StatsDevice& c) {
+void describe_model(Fields& fields, ModelOptions& c) {
   fields.group("Model");
-  describe_device(fields, c.device, c.dtype, "as it was saved");
+  describe_model_options(fields, c, "float32");
+  describe_blt_options(fields, c);
 }
 
 void describe_json(Fields& fields, bool& json) {
@@ -67,7 +68,8 @@ void describe(Fields& fields, LengthsConfig& c) {
   sample.min = 1;
   sample.sized = true;
   fields.add("seed", "--seed", &c.seed, "N", "of the choice of the sample").min = 0;
-  describe_model(fields, c.device);
+  fields.group("Model");
+  describe_model_options(fields, c.options, "float32");
   describe_json(fields, c.json);
   fields.add("svg", "--svg", &c.svg, "FILE", "also draw the distributions").common = true;
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
@@ -84,7 +86,7 @@ void describe(Fields& fields, TokensConfig& c) {
 void describe(Fields& fields, TraceConfig& c) {
   describe_model(fields, c.model);
   describe_inputs(fields, c.input);
-  describe_model(fields, c.device);
+  describe_model(fields, c.options);
   fields.group("Output");
   fields.add("output", "-o,--output", &c.output, "FILE", "the safetensors file to write").required =
       true;
@@ -113,7 +115,7 @@ void describe(Fields& fields, BpbConfig& c) {
       "Give the value that the model was trained with; blt-train's default is the same.";
   fields.add("eos", "--eos", &c.eos, "", "also count predicting EOS behind each document").details =
       "The divisor stays the number of text bytes.";
-  describe_model(fields, c.device);
+  describe_model(fields, c.options);
   describe_json(fields, c.json);
   Field& compare = fields.add("compare", "--compare", &c.compare, "",
                               "also gzip -9 and xz -9 on the same documents, joined");
@@ -127,7 +129,7 @@ void describe(Fields& fields, ShardFactsConfig& c) {
 
 void describe(Fields& fields, ModelFactsConfig& c) {
   describe_model(fields, c.model);
-  describe_model(fields, c.device);
+  describe_model(fields, c.options);
   describe_json(fields, c.json);
 }
 

@@ -18,6 +18,8 @@ Field& at_least(Field& field, double min) {
 
 void describe_run(Fields& f, TrainConfig& c) {
   f.group("Model");
+  f.add("init", "--init", &c.init, "DIR", "start from this model folder (any layout) instead of a preset").details =
+      "Its shape and weights are taken; --preset and --hash-rows have no part in it.";
   f.add("window", "--window", &c.window, "N", "positions that byte attention sees; 0: all; default: the preset's").min = 0;
   f.group("Training");
   Field& length = at_least(f.add("sequence_length", "--sequence-length", &c.sequence_length, "BYTES",
@@ -97,6 +99,9 @@ Fields describe_train_blt(TrainConfig& c) {
   f.group("Training");
   at_least(f.add("hash_learning_rate", "--hash-lr", &c.hash_learning_rate, "R",
                  "learning rate of the hash tables, as a multiple of --lr"), 0);
+  at_least(f.add("latent_learning_rate", "--latent-lr", &c.latent_learning_rate, "R",
+                 "learning rate of the latent transformer's layers, as a multiple of --lr"), 0).details =
+      "0.1 after init-from, as in the paper's section 6.1.";
   return f;
 }
 

@@ -33,7 +33,8 @@ CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type)
   const auto floats = at::TensorOptions().dtype(at::kFloat).device(device_);
   const std::size_t layers = c.cross_all_encoder_layers ? blt.encoder.layers.size() : 1;
   hidden_.assign(layers, Rows(c.encoder.dim, floats));
-  const std::int64_t kv = c.decoder.kv_heads * c.decoder.head_dim();
+  const auto cross = c.decoder_cross_shape();
+  const std::int64_t kv = cross.kv_heads * cross.head_dim();
   cross_keys_.assign(blt.decoder_cross.size(), Rows(kv, floats.dtype(type)));
   cross_values_ = cross_keys_;
 }
@@ -175,6 +176,7 @@ nn::Ranges CachedBlt::cross_ranges(std::int64_t from) const {
 at::Tensor CachedBlt::decode(at::Tensor d, std::int64_t from, const NewRows& rows) {
   const nn::Ranges ranges = cross_ranges(from);
   const auto& c = blt_.config.decoder;
+  const auto shape = blt_.config.decoder_cross_shape();
   decoder_.begin(rows);
   for (std::size_t i = 0; i < blt_.decoder.layers.size(); ++i) {
     if (i < blt_.decoder_cross.size()) {
@@ -182,7 +184,7 @@ at::Tensor CachedBlt::decode(at::Tensor d, std::int64_t from, const NewRows& row
       const at::Tensor q =
           nn::linear(nn::rms_norm(d, cross.q_norm, c.norm_eps, pass_.type), cross.wq);
       const at::Tensor seen = nn::attention(q, cross_keys_[i].held(), cross_values_[i].held(),
-                                            ranges, {c.heads, c.kv_heads, c.head_dim()});
+                                            ranges, {shape.heads, shape.kv_heads, shape.head_dim()});
       d = d + d + nn::linear(seen, cross.wo);
     }
     d = decoder_.layer(i, d);

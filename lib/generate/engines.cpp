@@ -27,7 +27,8 @@ Engine::Facts facts_of(const model::Blt& blt) {
   if (patch::needs_entropies(blt.config.patching.scheme) && !blt.patcher) {
     throw input_error(cat("the model's patching scheme ",
                           patch::scheme_name(blt.config.patching.scheme),
-                          " needs an entropy model, and it holds none"));
+                          " needs an entropy model, and it holds none"),
+                      "--entropy-model DIR names one");
   }
   return {"blt", blt.config.encoder.max_positions, blt.config.latent.max_positions};
 }
@@ -109,7 +110,8 @@ at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids) {
   if (patch::needs_entropies(c.patching.scheme))
     entropies = exact_entropies(*blt_->patcher, ids_, c.patching.newline_reset);
   starts_ = growing_starts(ids_, entropies, c.patching);
-  const auto lengths = lengths_between(starts_, position() + 1);
+  const bool open = c.semantics.open_end && c.patching.max_patch_length;
+  const auto lengths = lengths_between(starts_, position() + (open ? 0 : 1));
   const model::Segment segment{ids_, lengths};
   const auto batch =
       model::make_batch({&segment, 1}, c.semantics, c.cross_k, blt_->embedding.device());

@@ -6,6 +6,7 @@
 
 #include "blt/base/error.h"
 #include "blt/generate/generate.h"
+#include "blt/model/convert.h"
 #include "blt/model/inference.h"
 #include "blt/patch/entropy_source.h"
 #include "blt/train/trainer.h"
@@ -30,14 +31,20 @@ auto without_torch_errors(F&& f) {
 
 class Guarded final : public NeuralNetworks {
  public:
-  std::unique_ptr<EntropySource> open_entropy_source(const std::string& model, const DeviceOptions& options) override {
+  std::unique_ptr<EntropySource> open_entropy_source(const std::string& model, const ModelOptions& options) override {
     return without_torch_errors([&] { return model::open_entropy_source(model, options); });
   }
-  std::unique_ptr<Scorer> open_scorer(const std::string& model, const DeviceOptions& options) override {
+  std::unique_ptr<Scorer> open_scorer(const std::string& model, const ModelOptions& options) override {
     return without_torch_errors([&] { return model::open_scorer(model, options); });
   }
   int train(const TrainConfig& config, Reporter& reporter) override {
     return without_torch_errors([&] { return train::run(config, reporter); });
+  }
+  int convert(const ConvertConfig& config, Reporter& reporter) override {
+    return without_torch_errors([&] { return model::convert(config, reporter); });
+  }
+  int init_from(const InitFromConfig& config, Reporter& reporter) override {
+    return without_torch_errors([&] { return model::init_from(config, reporter); });
   }
   int generate(const GenerateConfig& config, Reporter& reporter) override {
     return without_torch_errors([&] { return generate::run(config, reporter); });

@@ -58,21 +58,23 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
   check_options(options);
   if (options.bfloat16) blt->visit(narrow(), false, false);
-  if (options.exact) return std::make_unique<ExactBlt>(std::move(blt), type_of(options));
+  // An open end's logits change when the text grows: nothing can be kept.
+  const auto& c = blt->config;
+  if (options.exact || (c.semantics.open_end && c.patching.max_patch_length)) return std::make_unique<ExactBlt>(std::move(blt), type_of(options));
   return std::make_unique<CachedBltEngine>(std::move(blt), type_of(options), options);
 }
 
-std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device_options,
+std::unique_ptr<Engine> open_engine(const std::string& folder, const ModelOptions& asked,
                                     EngineOptions options) {
-  const at::Device device = nn::open_device(device_options.device);
-  options.bfloat16 = nn::compute_type(device_options.dtype, device) == at::kBFloat16;
+  const at::Device device = nn::open_device(asked.device);
+  options.bfloat16 = nn::compute_type(asked.dtype, device) == at::kBFloat16;
   if (model::model_kind(folder) == model::Kind::byte_lm) {
-    std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, device);
-    choose_threads(device_options.threads, model::parameter_count(lm->config));
+    std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, model::load_options(asked, device));
+    choose_threads(asked.threads, model::parameter_count(lm->config));
     return make_engine(std::move(lm), options);
   }
-  std::shared_ptr<model::Blt> blt = model::load_blt(folder, device);
-  choose_threads(device_options.threads, weights_a_byte(*blt));
+  std::shared_ptr<model::Blt> blt = model::load_blt(folder, model::load_options(asked, device));
+  choose_threads(asked.threads, weights_a_byte(*blt));
   return with_context(folder, [&] { return make_engine(std::move(blt), options); });
 }
 

@@ -90,7 +90,7 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
   EngineOptions options;
   options.exact = config.engine == "exact";
   const auto engine =
-      open_engine(config.model, {config.device, config.dtype, config.threads}, options);
+      open_engine(config.model, config.options, options);
   if (!config.seed) config.seed = std::random_device{}();
   if (!is_greedy(config)) reporter.info(cat("seed ", *config.seed));
 

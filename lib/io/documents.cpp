@@ -191,7 +191,7 @@ struct DocumentReader::Impl {
   }
 };
 
-DocumentReader::DocumentReader(std::vector<std::string> inputs, DocumentOptions options) {
+DocumentReader::DocumentReader(const std::vector<std::string>& inputs, DocumentOptions options) {
   check_options(options);
   impl_ = std::make_unique<Impl>(std::move(options));
   impl_->files = expand_inputs(inputs);

@@ -2,8 +2,6 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <array>
-#include <optional>
 #include <utility>
 
 #include "blt/base/error.h"
@@ -14,32 +12,6 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 constexpr std::uint64_t max_header_bytes = 100'000'000;  // as the format's own library has it
-
-struct DTypeFacts {
-  DType dtype;
-  std::string_view name;
-  std::size_t size;
-};
-constexpr std::array<DTypeFacts, 13> dtypes{{{DType::f64, "F64", 8},
-                                             {DType::f32, "F32", 4},
-                                             {DType::f16, "F16", 2},
-                                             {DType::bf16, "BF16", 2},
-                                             {DType::i64, "I64", 8},
-                                             {DType::i32, "I32", 4},
-                                             {DType::i16, "I16", 2},
-                                             {DType::i8, "I8", 1},
-                                             {DType::u64, "U64", 8},
-                                             {DType::u32, "U32", 4},
-                                             {DType::u16, "U16", 2},
-                                             {DType::u8, "U8", 1},
-                                             {DType::boolean, "BOOL", 1}}};
-
-const DTypeFacts& facts(DType dtype) {
-  const auto found =
-      std::find_if(dtypes.begin(), dtypes.end(), [&](auto& f) { return f.dtype == dtype; });
-  if (found == dtypes.end()) throw internal_error("a dtype that is not in the table");
-  return *found;
-}
 
 template <class T>
 T get(simdjson::simdjson_result<T> result) {
@@ -63,13 +35,6 @@ struct Entry {
   std::uint64_t begin = 0, end = 0;
 };
 
-DType parse_dtype(std::string_view name) {
-  const auto found =
-      std::find_if(dtypes.begin(), dtypes.end(), [&](auto& f) { return f.name == name; });
-  if (found == dtypes.end()) throw input_error(cat("dtype \"", name, "\" is not supported"));
-  return found->dtype;
-}
-
 void read_entry(ondemand::object fields, Entry& entry) {
   bool has_dtype = false, has_shape = false, has_offsets = false;
   const auto once = [](bool& seen, std::string_view key) {
@@ -79,7 +44,7 @@ void read_entry(ondemand::object fields, Entry& entry) {
     const std::string key(get(field.unescaped_key()));
     if (key == "dtype") {
       once(has_dtype, key);
-      entry.view.dtype = parse_dtype(get(field.value().get_string()));
+      entry.view.dtype = dtype_from_name(get(field.value().get_string()));
     } else if (key == "shape") {
       once(has_shape, key);
       for (auto item : get(field.value().get_array())) {
@@ -111,15 +76,7 @@ void check_entry(const Entry& entry, std::uint64_t data_bytes) {
     throw input_error(cat("offsets ", entry.begin, " to ", entry.end, " do not lie in the file's ",
                           data_bytes, " bytes of data"));
   }
-  std::uint64_t bytes = dtype_size(entry.view.dtype);
-  // An extent of 0 makes any other extent harmless, so it is looked for first.
-  const auto& shape = entry.view.shape;
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) bytes = 0;
-  for (const std::int64_t extent : shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(extent), &bytes)) {
-      throw input_error("the shape has more elements than can be counted");
-    }
-  }
+  const std::uint64_t bytes = tensor_bytes(entry.view.dtype, entry.view.shape);
   if (bytes != entry.end - entry.begin) {
     throw input_error(
         cat("the shape needs ", bytes, " bytes, the offsets hold ", entry.end - entry.begin));
@@ -184,13 +141,6 @@ void check_cover(const std::vector<Entry>& entries, std::uint64_t data_bytes) {
 }
 
 }  // namespace
-
-std::size_t dtype_size(DType dtype) {
-  return facts(dtype).size;
-}
-std::string_view dtype_name(DType dtype) {
-  return facts(dtype).name;
-}
 
 SafetensorsFile::SafetensorsFile(const std::string& path)
     : file_(std::make_shared<MappedFile>(path)) {

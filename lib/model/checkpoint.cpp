@@ -5,77 +5,91 @@
 #include <ATen/ops/from_blob.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
-#include <map>
 #include <set>
 
 #include "blt/base/error.h"
 #include "blt/base/hash.h"
 #include "blt/base/json.h"
 #include "blt/io/safetensors.h"
+#include "names.h"
+#include "stored_types.h"
 
 namespace blt::model {
-namespace fs = std::filesystem;
 namespace {
 
-Json read_config(const std::string& folder) {
-  if (!fs::is_directory(folder)) throw input_error(cat(folder, ": no such model folder"));
-  const std::string path = folder + "/config.json";
-  if (!fs::exists(path)) throw input_error(cat(folder, ": not a model folder (no config.json)"));
-  Json json = read_json_file(path);
-  if (!json.is_object()) throw input_error(cat(path, ": not a JSON object"));
-  return json;
+at::Tensor tensor_of(const StoredTensor::Part& part) {
+  // The deleter keeps the file mapped.
+  return at::from_blob(const_cast<std::byte*>(part.view.data.data()), part.view.shape, [file = part.file](void*) {},
+                       at::TensorOptions().dtype(scalar_type(part.view.dtype)));
 }
 
-template <class Read>
-auto parse_config(const std::string& folder, Read&& read) {
-  const Json json = read_config(folder);
-  return with_context(folder + "/config.json", [&] { return read(json); });
+bool is_aligned(const StoredTensor::Part& part) {
+  return reinterpret_cast<std::uintptr_t>(part.view.data.data()) % io::dtype_size(part.view.dtype) == 0;
 }
 
-at::ScalarType scalar_type(io::DType dtype) {
-  switch (dtype) {
-    case io::DType::f64: return at::kDouble;
-    case io::DType::f32: return at::kFloat;
-    case io::DType::f16: return at::kHalf;
-    case io::DType::bf16: return at::kBFloat16;
-    default: throw input_error(cat("weights of type ", io::dtype_name(dtype), " are not supported"));
-  }
+std::string sizes(at::IntArrayRef shape) {
+  std::string out = "[";
+  for (const auto n : shape) out += (out.size() > 1 ? ", " : "") + std::to_string(n);
+  return out + "]";
 }
 
-// All tensors of a folder: one file, or the shards that an index names.
+// Stored tensors on their way into a model's parameters.
 class Weights {
  public:
-  explicit Weights(const std::string& folder) {
-    const std::string single = folder + "/model.safetensors", index = single + ".index.json";
-    if (fs::exists(single)) {
-      open(single, nullptr);
-    } else if (fs::exists(index)) {
-      open_index(folder, index);
-    } else {
-      throw input_error(cat(folder, ": no model.safetensors"));
+  Weights(StoredModel& model, const LoadOptions& options) : model_(model), options_(options) {}
+
+  // The stored tensor becomes the parameter, whose sizes it must have; its absence or another shape is noted and told by
+  // finish(). float32 on the CPU stays mapped where nothing writes to it; else one copy is made, in float32.
+  void take(const std::string& name, at::Tensor& parameter) {
+    const StoredTensor* tensor = find(name, parameter.sizes());
+    if (!tensor) return;
+    scalar_type(tensor->dtype());  // weights are floating-point
+    if (options_.check_only) return;
+    const StoredTensor::Part& first = tensor->parts.front();
+    const bool in_place = !options_.writable && options_.device.is_cpu() && tensor->parts.size() == 1 &&
+                          first.view.dtype == io::DType::f32 && is_aligned(first) && name != hash_tables_name;
+    if (in_place) {
+      parameter = tensor_of(first);
+      return;
+    }
+    parameter = at::empty(parameter.sizes(), at::TensorOptions().dtype(at::kFloat).device(options_.device));
+    std::int64_t row = 0;
+    for (const auto& part : tensor->parts) {
+      const std::int64_t rows = part.view.shape.empty() ? 1 : part.view.shape[0];
+      at::Tensor to = tensor->parts.size() == 1 ? parameter : parameter.slice(0, row, row + rows);
+      to.copy_(tensor_of(part));
+      part.file->release(part.view.data);
+      row += rows;
     }
   }
 
-  // Copies the named tensor into `parameter`; its absence or another shape is noted and told by finish().
-  void take(const std::string& name, at::Tensor& parameter) {
-    const auto it = tensors_.find(name);
-    if (it == tensors_.end()) return note(missing_, name);
-    seen_.insert(name);
-    const io::TensorView& view = *it->second;
-    if (at::IntArrayRef(view.shape) != parameter.sizes()) {
-      return note(misshaped_, cat(name, " ", sizes(view.shape), " instead of ", sizes(parameter.sizes())));
+  // The tables stay in their file, in its type.
+  void map(const std::string& name, nn::HashTables& tables) {
+    const StoredTensor* tensor = find(name, tables.weight.sizes());
+    if (!tensor) return;
+    nn::MappedTables mapped;
+    switch (tensor->dtype()) {
+      case io::DType::f32: mapped.type = kernels::TableElement::f32; break;
+      case io::DType::f16: mapped.type = kernels::TableElement::f16; break;
+      case io::DType::bf16: mapped.type = kernels::TableElement::bf16; break;
+      default: throw input_error(cat(name, ": hash tables of type ", io::dtype_name(tensor->dtype()), " can't stay mapped"));
     }
-    const at::Tensor source = at::from_blob(const_cast<std::byte*>(view.data.data()), view.shape,
-                                            at::TensorOptions().dtype(scalar_type(view.dtype)));
-    parameter.copy_(source);
+    const std::size_t table_bytes = tensor->parts.size() == 1 ? tensor->parts[0].view.data.size() / static_cast<std::size_t>(tables.tables())
+                                                              : tensor->parts[0].view.data.size();
+    for (const auto& part : tensor->parts) {
+      if (!is_aligned(part)) throw input_error(cat(name, ": not aligned in its file, so it can't stay mapped"));
+      for (std::size_t at = 0; at < part.view.data.size(); at += table_bytes) mapped.tables.push_back(part.view.data.data() + at);
+      mapped.files.push_back(part.file);
+    }
+    tables.mapped = std::move(mapped);
+    tables.weight = at::Tensor();
   }
 
   // Errors: input, naming what is missing, mis-shaped or unexpected. RoPE buffers may be there (spec 5.10).
   // `other_part` says which tensors belong to a part of the model that is not loaded here.
-  void finish(const std::string& folder, const std::function<bool(const std::string&)>& other_part = {}) {
-    for (const auto& [name, view] : tensors_) {
+  void finish(const std::function<bool(const std::string&)>& other_part = {}) {
+    for (const auto& [name, tensor] : model_.tensors) {
       const bool ignored = name.find("rope") != std::string::npos || name.find("inv_freq") != std::string::npos ||
                            name.rfind("blt_toolkit.", 0) == 0 || (other_part && other_part(name));
       if (!seen_.count(name) && !ignored) note(unexpected_, name);
@@ -87,36 +101,18 @@ class Weights {
     tell("missing tensors", missing_);
     tell("wrong shapes", misshaped_);
     tell("unexpected tensors", unexpected_);
-    if (!problems.empty()) throw input_error(cat(folder, ": ", problems));
+    if (!problems.empty()) throw input_error(cat(model_.folder, ": ", problems));
   }
 
  private:
-  void open(const std::string& path, const std::set<std::string>* only) {
-    files_.push_back(std::make_unique<io::SafetensorsFile>(path));
-    for (const auto& [name, view] : files_.back()->tensors()) {
-      if (!only || only->count(name)) tensors_[name] = &view;
+  const StoredTensor* find(const std::string& name, at::IntArrayRef shape) {
+    const auto it = model_.tensors.find(name);
+    if (it == model_.tensors.end()) return note(missing_, name), nullptr;
+    seen_.insert(name);
+    if (at::IntArrayRef(it->second.shape) != shape) {
+      return note(misshaped_, cat(name, " ", sizes(it->second.shape), " instead of ", sizes(shape))), nullptr;
     }
-  }
-
-  void open_index(const std::string& folder, const std::string& index) {
-    const Json json = read_json_file(index);
-    if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
-      throw input_error(cat(index, ": no weight_map"));
-    }
-    std::map<std::string, std::set<std::string>> files;
-    for (const auto& [name, file] : json["weight_map"].items()) {
-      if (!file.is_string() || file.get<std::string>().find('/') != std::string::npos) {
-        throw input_error(cat(index, ": '", name, "' lies in no plain file name"));
-      }
-      files[file.get<std::string>()].insert(name);
-    }
-    for (const auto& [file, names] : files) open(folder + "/" + file, &names);
-  }
-
-  static std::string sizes(at::IntArrayRef shape) {
-    std::string out = "[";
-    for (const auto n : shape) out += (out.size() > 1 ? ", " : "") + std::to_string(n);
-    return out + "]";
+    return &it->second;
   }
 
   // At most a handful of names, or one line would become a page.
@@ -126,15 +122,16 @@ class Weights {
     else if (list.back() != '.') list += ", ...";
   }
 
-  std::vector<std::unique_ptr<io::SafetensorsFile>> files_;
-  std::map<std::string, const io::TensorView*> tensors_;
+  StoredModel& model_;
+  const LoadOptions& options_;
   std::set<std::string> seen_;
   std::string missing_, misshaped_, unexpected_;
 };
 
-bool of_patcher(const std::string& name) { return name.rfind("model.patcher.", 0) == 0; }
+// Shapes only: loading replaces every parameter.
+at::TensorOptions shapes_only() { return at::TensorOptions().dtype(at::kFloat).device(at::kMeta); }
 
-at::TensorOptions float_options(at::Device device) { return at::TensorOptions().dtype(at::kFloat).device(device); }
+bool of_patcher(const std::string& name) { return name.starts_with(patcher_prefix); }
 
 using Visit = std::function<void(const ParameterVisitor&)>;
 
@@ -152,43 +149,50 @@ void write_weights(const Json& config, const Visit& visit, const std::string& fo
 
 }  // namespace
 
-Kind model_kind(const std::string& folder) {
-  return parse_config(folder, [](const Json& json) {
-    const Json type = json.value("model_type", Json(nullptr));
-    if (type == "blt") return Kind::blt;
-    if (type == "blt_patcher") return Kind::byte_lm;
-    throw input_error(cat("model_type ", dump_json(type), " is neither blt nor blt_patcher"));
-  });
+LoadOptions load_options(const ModelOptions& options, at::Device device) {
+  return {device, options.compat, options.entropy_model, options.hash_tables == "mapped"};
 }
 
-std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, at::Device device) {
+std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, const LoadOptions& options) {
+  StoredModel model = open_stored(folder);
+  if (model.kind() != Kind::byte_lm) throw input_error(cat(folder, ": a BLT, not a byte LM"));
+  auto& config = std::get<ByteLmConfig>(model.config);
+  apply_compat(config, options.compat);
   auto lm = std::make_unique<ByteLm>();
-  lm->create(parse_config(folder, byte_lm_from_json), float_options(device));
-  Weights weights(folder);
+  lm->create(config, shapes_only());
+  Weights weights(model, options);
   lm->visit("", [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); });
-  weights.finish(folder);
+  weights.finish();
   return lm;
 }
 
-std::unique_ptr<Blt> load_blt(const std::string& folder, at::Device device) {
+std::unique_ptr<Blt> load_blt(const std::string& folder, const LoadOptions& options) {
+  StoredModel model = open_stored(folder, options.entropy_model);
+  if (model.kind() != Kind::blt) throw input_error(cat(folder, ": a byte LM, not a BLT"));
+  auto& config = std::get<BltConfig>(model.config);
+  apply_compat(config, options.compat);
   auto blt = std::make_unique<Blt>();
-  blt->create(parse_config(folder, blt_from_json), float_options(device));
-  Weights weights(folder);
-  blt->visit([&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); }, true, true);
+  blt->create(config, shapes_only());
+  Weights weights(model, options);
+  const bool map = options.map_hash_tables && blt->hash.tables() > 0;
+  if (map) weights.map(std::string(hash_tables_name), blt->hash);
+  blt->visit([&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); }, !map, true);
   const bool with_patcher = blt->patcher != nullptr;
-  weights.finish(folder, [&](const std::string& name) { return !with_patcher && of_patcher(name); });
+  weights.finish([&](const std::string& name) { return !with_patcher && of_patcher(name); });
   return blt;
 }
 
-std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, at::Device device) {
-  if (model_kind(folder) == Kind::byte_lm) return load_byte_lm(folder, device);
-  const BltConfig config = parse_config(folder, blt_from_json);
+std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, const LoadOptions& options) {
+  StoredModel model = open_stored(folder);
+  if (model.kind() == Kind::byte_lm) return load_byte_lm(folder, options);
+  auto& config = std::get<BltConfig>(model.config);
+  apply_compat(config, options.compat);
   if (!config.patcher) throw input_error(cat(folder, ": this BLT has no entropy model inside"));
   auto lm = std::make_unique<ByteLm>();
-  lm->create(*config.patcher, float_options(device));
-  Weights weights(folder);
-  lm->visit("model.patcher.", [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); });
-  weights.finish(folder, [](const std::string& name) { return !of_patcher(name); });
+  lm->create(*config.patcher, shapes_only());
+  Weights weights(model, options);
+  lm->visit(std::string(patcher_prefix), [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); });
+  weights.finish([](const std::string& name) { return !of_patcher(name); });
   return lm;
 }
 

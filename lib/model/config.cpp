@@ -119,6 +119,8 @@ void check(const BltConfig& c) {
   check_shape(c.latent, "global_config");
   check_shape(c.decoder, "decoder_config");
   if (c.encoder.dim != c.decoder.dim) throw input_error("encoder_config and decoder_config differ in hidden_size");
+  check_shape(c.encoder_cross_shape(), "encoder_config cross-attention");
+  check_shape(c.decoder_cross_shape(), "decoder_config cross-attention");
   if (c.encoder.layers < 1 || c.decoder.layers < 1) throw input_error("a local model needs at least one layer");
   if (c.cross_k < 1 || c.cross_k > 64) throw input_error(cat("cross_attn_k = ", c.cross_k, " is not from 1 to 64"));
   if (c.semantics.window < 0) throw input_error("blt_toolkit.window is negative");
@@ -135,6 +137,19 @@ void check(const BltConfig& c) {
   if (c.patcher) check(*c.patcher);
 }
 
+void apply_compat(ByteLmConfig& config, std::string_view compat) {
+  Semantics& s = config.semantics;
+  if (compat == "hf") s = {0, false, true, true};
+  if (compat == "meta") s = {s.window > 0 ? s.window : Semantics{}.window, true, false, false};
+}
+
+void apply_compat(BltConfig& config, std::string_view compat) {
+  ByteLmConfig local{config.encoder, config.semantics};
+  apply_compat(local, compat);
+  config.semantics = local.semantics;
+  if (config.patcher) apply_compat(*config.patcher, compat);
+}
+
 std::int64_t parameter_count(const ByteLmConfig& c) {
   return transformer_parameters(c.transformer) + 2 * patch::vocab_size * c.transformer.dim + c.transformer.dim;
 }
@@ -145,7 +160,7 @@ std::int64_t parameter_count(const BltConfig& c) {
   const std::int64_t decoder_cross = c.cross_all_decoder_layers ? c.decoder.layers : 1;
   const auto tables = static_cast<std::int64_t>(c.hash_group_sizes.size()) * c.hash_functions;
   return transformer_parameters(c.encoder) + transformer_parameters(c.latent) + transformer_parameters(c.decoder) +
-         encoder_cross * cross_parameters(c.encoder) + decoder_cross * cross_parameters(c.decoder) +
+         encoder_cross * cross_parameters(c.encoder_cross_shape()) + decoder_cross * cross_parameters(c.decoder_cross_shape()) +
          2 * patch::vocab_size * d + d + d * d * k + c.latent.dim * d * k +
          (c.needs_latent_projection() ? c.latent.dim * d * k : 0) + tables * c.hash_rows * d;
 }

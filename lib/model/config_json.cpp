@@ -5,40 +5,10 @@
 
 #include "blt/base/error.h"
 #include "blt/model/config.h"
+#include "json_fields.h"
 
 namespace blt::model {
 namespace {
-
-constexpr double int_limit = 9e18;
-
-// A typed read of one key; absent or null gives the default. Errors name the key.
-std::int64_t integer(const Json& json, const char* key, std::int64_t otherwise) {
-  if (!json.contains(key) || json[key].is_null()) return otherwise;
-  const Json& value = json[key];
-  if (value.is_number_integer()) return value.get<std::int64_t>();
-  if (value.is_number_float() && std::abs(value.get<double>()) < int_limit) return static_cast<std::int64_t>(value.get<double>());
-  throw input_error(cat("'", key, "' is not a whole number"));
-}
-double number(const Json& json, const char* key, double otherwise) {
-  if (!json.contains(key) || json[key].is_null()) return otherwise;
-  if (!json[key].is_number()) throw input_error(cat("'", key, "' is not a number"));
-  return json[key].get<double>();
-}
-bool boolean(const Json& json, const char* key, bool otherwise) {
-  if (!json.contains(key) || json[key].is_null()) return otherwise;
-  if (!json[key].is_boolean()) throw input_error(cat("'", key, "' is not true or false"));
-  return json[key].get<bool>();
-}
-std::string text(const Json& json, const char* key, const char* otherwise) {
-  if (!json.contains(key) || json[key].is_null()) return otherwise;
-  if (!json[key].is_string()) throw input_error(cat("'", key, "' is not a text"));
-  return json[key].get<std::string>();
-}
-Json object(const Json& json, const char* key) {
-  if (!json.contains(key) || json[key].is_null()) return Json::object();
-  if (!json[key].is_object()) throw input_error(cat("'", key, "' is not an object"));
-  return json[key];
-}
 
 double theta_of(const Json& json, double otherwise) {
   const Json rope = object(json, "rope_parameters");
@@ -78,7 +48,7 @@ Json transformer_to(const TransformerConfig& c, const char* model_type) {
 }
 
 Json semantics_to(const Semantics& s) {
-  return {{"window", s.window}, {"eos_blocks", s.eos_blocks}, {"repool", s.repool}};
+  return {{"window", s.window}, {"eos_blocks", s.eos_blocks}, {"repool", s.repool}, {"open_end", s.open_end}};
 }
 
 Semantics semantics_from(const Json& json) {
@@ -86,6 +56,7 @@ Semantics semantics_from(const Json& json) {
   s.window = integer(json, "window", s.window);
   s.eos_blocks = boolean(json, "eos_blocks", s.eos_blocks);
   s.repool = boolean(json, "repool", s.repool);
+  s.open_end = boolean(json, "open_end", s.open_end);
   return s;
 }
 
@@ -218,6 +189,8 @@ BltConfig blt_from_json(const Json& json) {
     c.patching.scheme = patch::Scheme::byte;  // spec 3.9
   }
   if (toolkit.contains("patching")) c.patching = rules_from_json(object(toolkit, "patching"));
+  c.encoder_cross = {c.encoder.heads, c.encoder.kv_heads};
+  c.decoder_cross = {c.decoder.heads, c.decoder.kv_heads};
   check(c);
   return c;
 }

@@ -186,14 +186,18 @@ class BltScorer final : public Scorer {
     std::vector<std::vector<float>> entropies(documents.size());
     if (blt_->patcher) entropies = model::entropies(*blt_->patcher, documents, pass_, device_);
     patch::Rules rules = blt_->config.patching;
-    rules.include_next_token = true;
+    rules.include_next_token = !(blt_->config.semantics.open_end && rules.max_patch_length);
+    if (patch::needs_entropies(rules.scheme) && !blt_->patcher) {
+      throw input_error("this BLT has no entropy model", "--entropy-model DIR names one");
+    }
     std::vector<PatchSpan> spans;
     for (std::size_t d = 0; d < documents.size(); ++d) {
       if (documents[d].empty()) continue;
       out[d].patch_lengths = patch::cut(documents[d], entropies[d], rules);
       out[d].entropies = std::move(entropies[d]);
+      const auto count = static_cast<std::int64_t>(documents[d].size());  // traces are exact, scores cost what training did
       const auto own = with_first_byte_patch(out[d].patch_lengths);
-      for (auto& span : cut_patches(d, own, static_cast<std::int64_t>(documents[d].size()), blt_->config.encoder.max_positions)) {
+      for (auto& span : cut_patches(d, own, count, keep_logits ? count : blt_->config.encoder.max_positions)) {
         spans.push_back(std::move(span));
       }
     }
@@ -250,7 +254,7 @@ class BltScorer final : public Scorer {
 };
 
 // "auto" is float32 here: boundaries must not depend on what the CPU can multiply.
-Pass pass_of(const DeviceOptions& options, at::Device device) {
+Pass pass_of(const ModelOptions& options, at::Device device) {
   nn::set_threads(static_cast<int>(options.threads));
   return {options.dtype == "auto" ? at::kFloat : nn::compute_type(options.dtype, device)};
 }
@@ -272,17 +276,17 @@ std::unique_ptr<Scorer> make_scorer(std::unique_ptr<ByteLm> lm, const Pass& pass
   return std::make_unique<ByteLmScorer>(std::move(lm), pass, device);
 }
 
-std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const DeviceOptions& options) {
+std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const ModelOptions& options) {
   const at::Device device = nn::open_device(options.device);
   const Pass pass = pass_of(options, device);
-  return std::make_unique<ModelEntropySource>(load_entropy_model(folder, device), pass, device);
+  return std::make_unique<ModelEntropySource>(load_entropy_model(folder, load_options(options, device)), pass, device);
 }
 
-std::unique_ptr<Scorer> open_scorer(const std::string& folder, const DeviceOptions& options) {
+std::unique_ptr<Scorer> open_scorer(const std::string& folder, const ModelOptions& options) {
   const at::Device device = nn::open_device(options.device);
   const Pass pass = pass_of(options, device);
-  if (model_kind(folder) == Kind::byte_lm) return make_scorer(load_byte_lm(folder, device), pass, device);
-  return make_scorer(load_blt(folder, device), pass, device);
+  if (model_kind(folder) == Kind::byte_lm) return make_scorer(load_byte_lm(folder, load_options(options, device)), pass, device);
+  return make_scorer(load_blt(folder, load_options(options, device)), pass, device);
 }
 
 }  // namespace blt::model

@@ -63,9 +63,9 @@ void Blt::create(const BltConfig& shape, const at::TensorOptions& options) {
   if (config.needs_latent_projection()) latent_projection = at::empty({config.latent.dim, wide}, options);
   decoder_patch_projection = at::empty({wide, config.latent.dim}, options);
   encoder_cross.resize(config.cross_all_encoder_layers ? encoder.layers.size() : 1);
-  for (auto& cross : encoder_cross) cross.create(config.encoder, options);
+  for (auto& cross : encoder_cross) cross.create(config.encoder_cross_shape(), options);
   decoder_cross.resize(config.cross_all_decoder_layers ? decoder.layers.size() : 1);
-  for (auto& cross : decoder_cross) cross.create(config.decoder, options);
+  for (auto& cross : decoder_cross) cross.create(config.decoder_cross_shape(), options);
   norm = at::ones({dim}, options);
   head = at::empty({patch::vocab_size, dim}, options);
   patcher.reset();

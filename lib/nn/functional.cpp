@@ -180,13 +180,25 @@ struct SegmentMaxFunction : Function<SegmentMaxFunction> {
   }
 };
 
+// Mapped tables lie on the host, whatever computes: their few rows are summed there.
+void add_mapped(const HashTables& tables, const at::Tensor& rows, at::Tensor out) {
+  const at::Tensor host_rows = rows.cpu(), sum = out.is_cpu() ? out : out.cpu();
+  kernels::cpu_table().gather_sum({nullptr, typed<int32_t>(host_rows), typed<float>(sum), host_rows.size(1), tables.tables(),
+                                   tables.table_rows, sum.size(1), true, tables.mapped.tables.data(), tables.mapped.type});
+  if (!out.is_cpu()) out.copy_(sum);
+}
+
 struct HashEmbeddingFunction : Function<HashEmbeddingFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& embedding, const at::Tensor& ids,
                             const std::optional<at::Tensor>& rows, int64_t tables_address) {
     const at::Tensor out = at::embedding(embedding, ids);
     if (const auto* tables = reinterpret_cast<HashTables*>(tables_address)) {
-      kernel_table(out).gather_sum({typed<float>(tables->weight), typed<int32_t>(*rows), typed<float>(out), ids.numel(),
-                                    tables->tables(), tables->table_rows, out.size(1), true});
+      if (tables->mapped.tables.empty()) {
+        kernel_table(out).gather_sum({typed<float>(tables->weight), typed<int32_t>(*rows), typed<float>(out), ids.numel(),
+                                      tables->tables(), tables->table_rows, out.size(1), true});
+      } else {
+        add_mapped(*tables, *rows, out);
+      }
     }
     ctx->save_for_backward({ids, rows.value_or(at::Tensor())});
     ctx->saved_data["tables"] = tables_address;

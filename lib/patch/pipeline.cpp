@@ -5,6 +5,7 @@
 #include <oneapi/tbb/parallel_pipeline.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <deque>
@@ -14,6 +15,7 @@
 #include "blt/base/error.h"
 #include "blt/base/files.h"
 #include "blt/base/signals.h"
+#include "blt/base/threads.h"
 #include "blt/base/units.h"
 #include "blt/patch/records.h"
 #include "blt/patch/segmenter.h"
@@ -89,7 +91,7 @@ class Pipeline {
 
   void open_model() {
     if (!wants_entropies() || source_) return;
-    opened_ = neural_networks().open_entropy_source(options_.entropy_model, options_.device);
+    opened_ = neural_networks().open_entropy_source(options_.entropy_model, options_.model);
     source_ = opened_.get();
   }
 
@@ -193,29 +195,39 @@ class Pipeline {
     std::deque<std::unique_ptr<Batch>> alive;
     constexpr auto in_order = tbb::filter_mode::serial_in_order;
     auto read = tbb::make_filter<void, Batch*>(in_order, [&](tbb::flow_control& flow) -> Batch* {
-      auto batch = read_batch();
+      auto batch = in_turn(&corpus_, [&] { return read_batch(); });
       if (batch->records.empty()) {
         flow.stop();
         return nullptr;
       }
       const std::lock_guard lock(mutex);
+      published(batch.get());
       return alive.emplace_back(std::move(batch)).get();
     });
     auto entropies = tbb::make_filter<Batch*, Batch*>(in_order, [&](Batch* batch) {
-      if (!stop_signal()) add_batch_entropies(*batch);
-      return batch;
+      return in_turn(batch, [&] {
+        if (!stop_signal()) in_turn(&source_, [&] { add_batch_entropies(*batch); });
+        return batch;
+      });
     });
     auto cut = tbb::make_filter<Batch*, Batch*>(tbb::filter_mode::parallel, [&](Batch* batch) {
-      if (!stop_signal()) cut_batch(*batch);
-      return batch;
+      return in_turn(batch, [&] {
+        if (!stop_signal()) cut_batch(*batch);
+        return batch;
+      });
     });
     auto write = tbb::make_filter<Batch*, void>(in_order, [&](Batch* batch) {
-      if (!stop_signal()) write_batch(writer, *batch);
+      in_turn(batch, [&] {
+        if (!stop_signal()) in_turn(&writer, [&] { write_batch(writer, *batch); });
+      });
       const std::lock_guard lock(mutex);
       alive.pop_front();
     });
+    const std::array<const void*, 3> shared = {&corpus_, &source_, &writer};
+    for (const void* what : shared) published(what);
     tbb::parallel_pipeline(in_flight,
                            wants_entropies() ? read & entropies & cut & write : read & cut & write);
+    for (const void* what : shared) received(what);
   }
 
   void finish(shard::Writer& writer) {

@@ -8,6 +8,7 @@
 
 #include "blt/base/error.h"
 #include "blt/base/signals.h"
+#include "blt/base/threads.h"
 #include "blt/config/stats_config.h"
 #include "blt/patch/calibrate.h"
 #include "blt/patch/entropy_source.h"
@@ -161,8 +162,13 @@ class Measurer {
   }
 
   void measure_batch() {
-    tbb::parallel_for(std::size_t{0}, batch_.size(),
-                      [&](std::size_t i) { measure(batch_[i], workers_.local()); });
+    published(&batch_);
+    tbb::parallel_for(std::size_t{0}, batch_.size(), [&](std::size_t i) {
+      received(&batch_);
+      measure(batch_[i], workers_.local());
+      published(&workers_);
+    });
+    received(&workers_);
     batch_.clear();
     reporter_.progress({"lengths", reader_.done(), reader_.total(), "B", {}, false});
   }
@@ -269,8 +275,7 @@ LengthsReport measure_lengths(const LengthsConfig& config, Reporter& reporter) {
   for (const auto& text : config.schemes)
     needed |= patch::needs_entropies(parse_scheme_spec(text).rules.scheme);
   if (!needed || config.model.empty()) return measure_lengths(config, nullptr, reporter);
-  const DeviceOptions options{config.device.device, config.device.dtype, config.device.threads};
-  const auto source = neural_networks().open_entropy_source(config.model, options);
+  const auto source = neural_networks().open_entropy_source(config.model, config.options);
   return measure_lengths(config, source.get(), reporter);
 }
 

@@ -14,14 +14,14 @@
 
 namespace blt::train {
 
-void Optimizer::add(const std::string& name, at::Tensor parameter) {
-  slots_.push_back({name, parameter, at::zeros_like(parameter), at::zeros_like(parameter), nullptr});
+void Optimizer::add(const std::string& name, at::Tensor parameter, double rate) {
+  slots_.push_back({name, parameter, at::zeros_like(parameter), at::zeros_like(parameter), nullptr, rate});
   parameter.requires_grad_(true);
 }
 
 void Optimizer::add_hash_tables(const std::string& name, nn::HashTables& tables) {
   tables.trainable = true;
-  slots_.push_back({name, tables.weight, at::zeros_like(tables.weight), at::zeros_like(tables.weight), &tables});
+  slots_.push_back({name, tables.weight, at::zeros_like(tables.weight), at::zeros_like(tables.weight), &tables, config_.hash_learning_rate});
 }
 
 double Optimizer::step(double learning_rate, double scale) {
@@ -45,12 +45,9 @@ double Optimizer::step(double learning_rate, double scale) {
     Slot& slot = slots_[i];
     if (!gradients[i].defined()) continue;
     const bool matrix = slot.parameter.dim() > 1;
-    nn::AdamWStep s{learning_rate, config_.beta1, config_.beta2, config_.eps, matrix ? config_.weight_decay : 0,
-                    scale * clip, steps_};
-    if (slot.tables) {  // rows are rarely seen: decay would only follow how often
-      s.learning_rate *= config_.hash_learning_rate;
-      s.weight_decay = 0;
-    }
+    // Hash rows are rarely seen: decay would only follow how often.
+    const nn::AdamWStep s{learning_rate * slot.rate, config_.beta1, config_.beta2, config_.eps,
+                          matrix && !slot.tables ? config_.weight_decay : 0, scale * clip, steps_};
     at::Tensor parameter = slot.parameter.detach();
     nn::adamw(parameter, gradients[i].contiguous(), slot.moment1, slot.moment2, s, rows[i].rows);
     if (!slot.tables) slot.parameter.mutable_grad() = at::Tensor();

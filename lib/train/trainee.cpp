@@ -14,15 +14,20 @@ class ByteLmTrainee final : public Trainee {
  public:
   ByteLmTrainee(const TrainConfig& c, at::Device device, Reporter& reporter)
       : config_(c), device_(device), documents_(corpus_stream(c, reporter)) {
-    model::ByteLmConfig shape = model::byte_lm_preset(c.preset);
+    const bool given = !c.init.empty();
+    if (given) lm_ = std::move(*model::load_byte_lm(c.init, {.device = device, .writable = true}));
+    model::ByteLmConfig shape = given ? lm_.config : model::byte_lm_preset(c.preset);
     if (c.window) shape.semantics.window = *c.window;
     if (c.sequence_length > 0) shape.transformer.max_positions = c.sequence_length;
     model::check(shape);
-    lm_.create(shape, float_on(device));
-    model::initialise(lm_, static_cast<std::uint64_t>(c.seed));
+    if (!given) {
+      lm_.create(shape, float_on(device));
+      model::initialise(lm_, static_cast<std::uint64_t>(c.seed));
+    }
+    lm_.config = shape;
   }
 
-  std::string name() const override { return "byte LM " + config_.preset; }
+  std::string name() const override { return "byte LM " + (config_.init.empty() ? config_.preset : config_.init); }
   std::int64_t parameters() const override { return model::parameter_count(lm_.config); }
   std::int64_t trained_length() const override { return lm_.config.transformer.max_positions; }
   const model::Semantics& semantics() const override { return lm_.config.semantics; }
@@ -34,7 +39,7 @@ class ByteLmTrainee final : public Trainee {
   at::Tensor forward(const model::Batch& batch, const model::Pass& pass) override { return lm_.forward(batch, pass); }
   void save(const std::string& folder) override { model::save(lm_, folder); }
   void load(const std::string& folder) override {
-    copy_into(*model::load_byte_lm(folder, device_));
+    copy_into(*model::load_byte_lm(folder, {.device = device_}));
   }
 
  private:
@@ -64,13 +69,14 @@ void adopt_patching(const TrainConfig& c, at::Device device, model::BltConfig& s
       throw input_error(cat(folder, ": cut by other rules or another entropy model than ", c.data[0]));
     }
   }
+  shape.patcher.reset();
   if (!patch::needs_entropies(shape.patching.scheme)) return;
   std::string folder = c.entropy_model;
   if (folder.empty() && manifest.entropy_model.is_object()) folder = manifest.entropy_model.value("path", "");
   if (folder.empty()) {
     throw usage_error(cat(c.data[0], ": the shards name no entropy model"), "give it by --entropy-model DIR");
   }
-  patcher = with_context("--entropy-model", [&] { return model::load_entropy_model(folder, device); });
+  patcher = with_context("--entropy-model", [&] { return model::load_entropy_model(folder, {.device = device}); });
   const std::string digest = manifest.entropy_model.is_object() ? manifest.entropy_model.value("digest", "") : "";
   if (!digest.empty() && digest != model::weights_digest(*patcher)) {
     throw input_error(cat(folder, ": not the entropy model that cut these shards (its digest differs)"));
@@ -81,33 +87,42 @@ void adopt_patching(const TrainConfig& c, at::Device device, model::BltConfig& s
 class BltTrainee final : public Trainee {
  public:
   BltTrainee(const TrainConfig& c, at::Device device) : config_(c), device_(device) {
-    model::BltConfig shape = model::blt_preset(c.preset);
+    const bool given = !c.init.empty();
+    if (given && c.hash_rows) throw usage_error("--hash-rows: the model of --init has its own");
+    if (given) blt_ = std::move(*model::load_blt(c.init, {.device = device, .writable = true}));
+    model::BltConfig shape = given ? blt_.config : model::blt_preset(c.preset);
     if (c.window) shape.semantics.window = *c.window;
     if (c.hash_rows) shape.hash_rows = *c.hash_rows;
     if (c.sequence_length > 0) shape.encoder.max_positions = shape.decoder.max_positions = c.sequence_length;
     std::unique_ptr<model::ByteLm> patcher;
     adopt_patching(c, device, shape, patcher);
     model::check(shape);
-    blt_.create(shape, float_on(device));
-    // Rows that no training text touches should say nothing.
-    model::initialise(blt_, static_cast<std::uint64_t>(c.seed), false);
-    if (patcher) blt_.patcher = std::move(patcher);
+    if (!given) {
+      blt_.create(shape, float_on(device));
+      // Rows that no training text touches should say nothing.
+      model::initialise(blt_, static_cast<std::uint64_t>(c.seed), false);
+    }
+    blt_.config = shape;
+    blt_.patcher = std::move(patcher);
   }
 
-  std::string name() const override { return "BLT " + config_.preset; }
+  std::string name() const override { return "BLT " + (config_.init.empty() ? config_.preset : config_.init); }
   std::int64_t parameters() const override { return model::parameter_count(blt_.config); }
   std::int64_t trained_length() const override { return blt_.config.encoder.max_positions; }
   const model::Semantics& semantics() const override { return blt_.config.semantics; }
   std::int64_t cross_k() const override { return blt_.config.cross_k; }
   OpenStream documents() const override { return shard_stream(config_); }
   void add_parameters(Optimizer& optimizer) override {
-    blt_.visit([&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter); }, false, false);
+    const auto rate = [&](const std::string& name) {
+      return name.starts_with("model.global_transformer.layers.") ? config_.latent_learning_rate : 1;
+    };
+    blt_.visit([&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter, rate(name)); }, false, false);
     if (blt_.hash.tables() > 0) optimizer.add_hash_tables("model.encoder_hash_tok_embedding.weight", blt_.hash);
   }
   at::Tensor forward(const model::Batch& batch, const model::Pass& pass) override { return blt_.forward(batch, pass); }
   void save(const std::string& folder) override { model::save(blt_, folder); }
   void load(const std::string& folder) override {
-    const auto source = model::load_blt(folder, device_);
+    const auto source = model::load_blt(folder, {.device = device_});
     std::vector<at::Tensor> values;
     source->visit([&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); }, true, true);
     std::size_t i = 0;

@@ -32,7 +32,7 @@ patch::TokenId most_likely(std::span<const float> logits) {
 }
 
 std::shared_ptr<model::Blt> load(const std::string& folder) {
-  std::shared_ptr<model::Blt> blt = model::load_blt(folder, at::kCPU);
+  std::shared_ptr<model::Blt> blt = model::load_blt(folder, {.compat = "hf"});
   blt->config.semantics = {0, false, true};
   if (blt->patcher) blt->patcher->config.semantics = {0, false, true};
   return blt;

@@ -41,7 +41,7 @@ std::vector<std::uint32_t> with_next(const std::vector<std::int64_t>& hf) {
 }
 
 void check_folder(const std::string& folder, bool next_entries) {
-  auto blt = model::load_blt(folder, at::kCPU);
+  auto blt = model::load_blt(folder, {.compat = "hf"});
   for (model::Semantics* s : {&blt->config.semantics, blt->patcher ? &blt->patcher->config.semantics : nullptr}) {
     if (s) *s = {0, false, true};
   }

@@ -149,10 +149,10 @@ TEST_CASE("a checkpoint gives back the same model") {
   fs::create_directories(folder / "m");
   save(*blt, folder / "m");
   CHECK(model_kind(folder / "m") == Kind::blt);
-  auto again = load_blt(folder / "m", at::kCPU);
+  auto again = load_blt(folder / "m");
   CHECK(dump_json(to_json(again->config)) == dump_json(to_json(blt->config)));
   CHECK(weights_digest(*again->patcher) == weights_digest(*blt->patcher));
-  CHECK(weights_digest(*load_entropy_model(folder / "m", at::kCPU)) == weights_digest(*blt->patcher));
+  CHECK(weights_digest(*load_entropy_model(folder / "m")) == weights_digest(*blt->patcher));
   Random random(8);
   const Ids ids = random_ids(random, 40);
   const auto lengths = random_lengths(random, 41);
@@ -177,18 +177,18 @@ TEST_CASE("broken checkpoints are told in one line") {
     return path;
   };
   using Catch::Contains;
-  CHECK_THROWS_WITH(load_byte_lm(folder / "nowhere", at::kCPU), Contains("no such model folder"));
-  CHECK_THROWS_WITH(load_byte_lm(edited("a", [](Json& j) { j["hidden_size"] = 32; }), at::kCPU), Contains("wrong shapes"));
-  CHECK_THROWS_WITH(load_byte_lm(edited("b", [](Json& j) { j["num_hidden_layers"] = 2; }), at::kCPU), Contains("missing tensors: layers.1."));
-  CHECK_THROWS_WITH(load_byte_lm(edited("c", [](Json& j) { j["num_hidden_layers"] = 0; }), at::kCPU), Contains("unexpected tensors: layers.0."));
-  CHECK_THROWS_WITH(load_byte_lm(edited("d", [](Json& j) { j["num_attention_heads"] = 3; }), at::kCPU), Contains("do not divide"));
-  CHECK_THROWS_WITH(load_byte_lm(edited("e", [](Json& j) { j["hidden_size"] = 1e18; }), at::kCPU), Contains("hidden_size"));
-  CHECK_THROWS_WITH(load_byte_lm(edited("f", [](Json& j) { j["hidden_size"] = -4; }), at::kCPU), Contains("hidden_size"));
-  CHECK_THROWS_WITH(load_byte_lm(edited("g", [](Json& j) { j["model_type"] = "llama"; }), at::kCPU), Contains("llama"));
-  CHECK_THROWS_WITH(load_blt(fresh("h"), at::kCPU), Contains("blt_patcher"));
+  CHECK_THROWS_WITH(load_byte_lm(folder / "nowhere"), Contains("no such model folder"));
+  CHECK_THROWS_WITH(load_byte_lm(edited("a", [](Json& j) { j["hidden_size"] = 32; })), Contains("wrong shapes"));
+  CHECK_THROWS_WITH(load_byte_lm(edited("b", [](Json& j) { j["num_hidden_layers"] = 2; })), Contains("missing tensors: layers.1."));
+  CHECK_THROWS_WITH(load_byte_lm(edited("c", [](Json& j) { j["num_hidden_layers"] = 0; })), Contains("unexpected tensors: layers.0."));
+  CHECK_THROWS_WITH(load_byte_lm(edited("d", [](Json& j) { j["num_attention_heads"] = 3; })), Contains("do not divide"));
+  CHECK_THROWS_WITH(load_byte_lm(edited("e", [](Json& j) { j["hidden_size"] = 1e18; })), Contains("hidden_size"));
+  CHECK_THROWS_WITH(load_byte_lm(edited("f", [](Json& j) { j["hidden_size"] = -4; })), Contains("hidden_size"));
+  CHECK_THROWS_WITH(load_byte_lm(edited("g", [](Json& j) { j["model_type"] = "llama"; })), Contains("llama"));
+  CHECK_THROWS_WITH(load_blt(fresh("h")), Contains("blt_patcher"));
   const std::string cut = fresh("i");
   fs::resize_file(cut + "/model.safetensors", 1000);
-  CHECK_THROWS_AS(load_byte_lm(cut, at::kCPU), Error);
+  CHECK_THROWS_AS(load_byte_lm(cut), Error);
 }
 
 TEST_CASE("entropies of a long document are those of one pass") {

@@ -66,6 +66,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // The pages that lie wholly in `bytes` leave this process's memory; a later read brings them back.
+  void release(std::span<const std::byte> bytes) const;
 
  private:
   std::string path_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "blt/config/fields.h"
+#include "blt/config/model_options.h"
 
 namespace blt {
 
@@ -33,9 +34,8 @@ struct GenerateConfig {
   std::string output;  // empty: standard output
   bool force = false;
 
-  std::string device = "cpu", dtype = "float32";
+  ModelOptions options = {.dtype = "float32"};
   std::string engine = "cached";
-  std::int64_t threads = 0;  // set from the common option
 };
 
 // What the options do not say one by one. Errors: usage.

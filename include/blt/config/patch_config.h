@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "blt/config/fields.h"
+#include "blt/config/model_options.h"
 
 namespace blt {
 
@@ -33,8 +34,7 @@ struct PatchRulesConfig {
 
 struct PatchModelConfig {
   std::string entropy_model;
-  std::string device = "cpu";
-  std::string dtype = "auto";
+  ModelOptions options;
 };
 
 struct PatchConfig {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "blt/config/fields.h"
+#include "blt/config/model_options.h"
 
 namespace blt {
 
@@ -20,15 +21,9 @@ struct StatsInputs {
   std::string on_error = "fail";
 };
 
-struct StatsDevice {
-  std::string device = "cpu";
-  std::string dtype = "auto";
-  std::int64_t threads = 0;  // set from the common option
-};
-
 struct LengthsConfig {
   StatsInputs input;
-  StatsDevice device;
+  ModelOptions options;
   std::vector<std::string> schemes;     // "space", "strided:4", "entropy:threshold=1.3", ...
   std::vector<std::string> tokenizers;  // "[NAME=]FILE[:SPLIT]"
   std::string model;                    // entropies for the schemes that need them
@@ -47,7 +42,7 @@ struct TokensConfig {
 struct TraceConfig {
   std::string model;
   StatsInputs input;
-  StatsDevice device;
+  ModelOptions options;
   std::string output;
   bool force = false;
   bool logits = true;
@@ -58,7 +53,7 @@ struct TraceConfig {
 struct BpbConfig {
   std::string model;
   StatsInputs input;
-  StatsDevice device;
+  ModelOptions options;
   std::string split = "all";
   double held_out = 0.05;
   bool eos = false;
@@ -73,7 +68,7 @@ struct ShardFactsConfig {
 
 struct ModelFactsConfig {
   std::string model;
-  StatsDevice device;
+  ModelOptions options;
   bool json = false;
 };
 

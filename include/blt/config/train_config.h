@@ -16,6 +16,7 @@ struct TrainConfig {
   std::vector<std::string> data;
   std::string output;
   std::string preset = "tiny";
+  std::string init;           // a model folder to start from instead of a preset's fresh weights
   std::string entropy_model;  // blt: folder; empty: what the shards' manifest says
 
   // documents (entropy)
@@ -33,7 +34,7 @@ struct TrainConfig {
 
   double learning_rate = 2e-3, min_learning_rate = 0.1;
   std::int64_t warmup = 100;
-  double hash_learning_rate = 1;
+  double hash_learning_rate = 1, latent_learning_rate = 1;  // multiples of learning_rate
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, clip = 1.0;
 
   std::optional<std::int64_t> window, hash_rows;

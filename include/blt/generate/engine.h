@@ -62,7 +62,7 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options);
 
 // Loads a model folder of either kind. Errors: those of loading, resource (no such device).
-std::unique_ptr<Engine> open_engine(const std::string& folder, const DeviceOptions& device,
+std::unique_ptr<Engine> open_engine(const std::string& folder, const ModelOptions& model,
                                     EngineOptions options);
 
 }  // namespace blt::generate

@@ -34,7 +34,7 @@ struct DocumentCounts {
 // Reads all inputs in order. One reader is used by one thread.
 class DocumentReader {
  public:
-  DocumentReader(std::vector<std::string> inputs, DocumentOptions options);  // runs expand_inputs
+  DocumentReader(const std::vector<std::string>& inputs, DocumentOptions options);  // runs expand_inputs
   ~DocumentReader();
   // False at the end. Errors: input, "FILE:LINE: ..." (on_error=fail).
   bool next(Document& document);

@@ -133,12 +133,16 @@ struct HashRows {
   std::int64_t count, tables, table_rows;
 };
 // out[i] = sum of table[t][rows[t][i]], added in table order; accumulate adds to what out holds.
+enum class TableElement : std::int32_t { f32, bf16, f16 };
 struct GatherSum {
   const float* table;        // [tables * table_rows, dim]
   const std::int32_t* rows;  // [tables, count]
   float* out;                // [count, dim]
   std::int64_t count, tables, table_rows, dim;
   bool accumulate;
+  // CPU only: tables that lie apart, each [table_rows, dim] of `type`, instead of `table`. Null: `table`.
+  const void* const* apart = nullptr;
+  TableElement type = TableElement::f32;
 };
 // out[u] = sum of dy[position[j]] for offsets[u] <= j < offsets[u+1]: the gradient of a gathered row.
 struct ScatterSum {

@@ -1,24 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Model folders in the Hugging Face layout: config.json and model.safetensors (or its sharded index form).
+// Model folders into memory, and out again in the Hugging Face layout.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "blt/config/model_options.h"
 #include "blt/model/models.h"
+#include "blt/model/stored.h"
 
 namespace blt::model {
 
-enum class Kind { byte_lm, blt };
+struct LoadOptions {
+  at::Device device = at::kCPU;
+  std::string compat = {};         // see apply_compat()
+  std::string entropy_model = {};  // a BLT's patcher from another folder
+  bool map_hash_tables = false;    // leave them in their file, in its type
+  bool writable = false;           // for training: every weight in memory of its own
+  bool check_only = false;         // names, shapes and types; the model gets no weights
+};
 
-// By config.json. Errors: input (no such folder, not a model of this toolkit's kinds).
-Kind model_kind(const std::string& folder);
+LoadOptions load_options(const ModelOptions& options, at::Device device);
 
-// Errors: input, naming missing, unexpected and mis-shaped tensors. Weights become float32 on the device.
-std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, at::Device device);
-std::unique_ptr<Blt> load_blt(const std::string& folder, at::Device device);
+// Folders of every layout (stored.h). Weights become float32 on the device; on the CPU, float32 weights stay mapped unless
+// they must be writable. Errors: input, naming missing, unexpected and mis-shaped tensors.
+std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, const LoadOptions& options = {});
+std::unique_ptr<Blt> load_blt(const std::string& folder, const LoadOptions& options = {});
 // The byte LM of a folder of either kind: itself, or the patcher inside a BLT (input error without one).
-std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, at::Device device);
+std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, const LoadOptions& options = {});
 
 // Writes config.json and model.safetensors into an existing folder (a StagedFolder's).
 void save(ByteLm& lm, const std::string& folder);

@@ -27,6 +27,9 @@ struct Semantics {
   std::int64_t window = 512;     // positions that byte-level self-attention sees, itself included; 0: all
   bool eos_blocks = true;        // nothing is seen across an EOS
   bool repool = false;           // pool the patches anew at every cross-attention layer of the encoder (HF)
+  // Under a maximum patch length the entropy at the last position closes no patch (HF, spec 3.8), so that its logits change
+  // when the text grows.
+  bool open_end = false;
 };
 
 struct ByteLmConfig {
@@ -34,8 +37,13 @@ struct ByteLmConfig {
   Semantics semantics;
 };
 
+struct CrossHeads {
+  std::int64_t heads = 0, kv_heads = 0;  // 0: the local model's
+};
+
 struct BltConfig {
   TransformerConfig encoder, latent, decoder;
+  CrossHeads encoder_cross, decoder_cross;  // Meta's format has its own number of heads (spec 1.6)
   std::int64_t cross_k = 2;               // vectors a patch has at the local models' width
   bool cross_all_encoder_layers = false;
   bool cross_all_decoder_layers = true;
@@ -46,6 +54,16 @@ struct BltConfig {
   std::optional<ByteLmConfig> patcher;    // the entropy model inside, when the scheme needs one
 
   bool needs_latent_projection() const { return encoder.dim * cross_k != latent.dim; }
+  // The local models' shapes with the heads of their cross-attention.
+  TransformerConfig encoder_cross_shape() const { return cross_shape(encoder, encoder_cross); }
+  TransformerConfig decoder_cross_shape() const { return cross_shape(decoder, decoder_cross); }
+
+ private:
+  static TransformerConfig cross_shape(TransformerConfig shape, const CrossHeads& cross) {
+    if (cross.heads > 0) shape.heads = cross.heads;
+    if (cross.heads > 0) shape.kv_heads = cross.kv_heads;
+    return shape;
+  }
 };
 
 // 2/3 of 4 dim, times the multiplier, rounded up to a multiple (spec 5.2).
@@ -65,6 +83,20 @@ Json to_json(const ByteLmConfig& config);  // model_type blt_patcher
 Json to_json(const BltConfig& config);     // model_type blt
 ByteLmConfig byte_lm_from_json(const Json& json);
 BltConfig blt_from_json(const Json& json);
+
+// Meta's argument objects (spec 1.1, 5.9): what `config.json` of its hub form has under "args" and params.json under "model"
+// and "entropy_model". patcher: params.json's data.patcher_args, else null. Errors: input, naming what is not supported.
+BltConfig blt_from_meta(const Json& args, const Json& patcher);
+ByteLmConfig byte_lm_from_meta(const Json& args);
+// Errors: usage, naming what that format cannot say.
+Json blt_to_meta(const BltConfig& config);
+Json patcher_to_meta(const patch::Rules& rules);
+Json byte_lm_to_meta(const ByteLmConfig& config);
+
+// `--compat`: "meta" gives windows and EOS blocks, "hf" plain causal attention, pooling anew and open ends (spec section
+// 11); empty or "auto" leaves what the checkpoint says.
+void apply_compat(ByteLmConfig& config, std::string_view compat);
+void apply_compat(BltConfig& config, std::string_view compat);
 
 Json rules_to_json(const patch::Rules& rules);
 patch::Rules rules_from_json(const Json& json);  // missing keys keep their defaults

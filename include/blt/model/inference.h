@@ -16,8 +16,8 @@ namespace blt::model {
 std::vector<std::vector<float>> entropies(ByteLm& lm, std::span<const std::vector<patch::TokenId>> documents, const Pass& pass,
                                           at::Device device);
 
-std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const DeviceOptions& options);
-std::unique_ptr<Scorer> open_scorer(const std::string& folder, const DeviceOptions& options);
+std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const ModelOptions& options);
+std::unique_ptr<Scorer> open_scorer(const std::string& folder, const ModelOptions& options);
 // As above with a model already in memory.
 std::unique_ptr<Scorer> make_scorer(std::unique_ptr<Blt> blt, const Pass& pass, at::Device device);
 std::unique_ptr<Scorer> make_scorer(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device);

@@ -6,8 +6,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "blt/kernels/kernels.h"
 
 namespace blt::nn {
 
@@ -58,8 +61,14 @@ at::Tensor segment_max(const at::Tensor& x, const at::Tensor& starts);
 
 // Hash n-gram tables (spec section 4). The tables' gradient is not dense: a backward leaves (rows, dy) here, and the
 // optimiser sums them by row.
+struct MappedTables {
+  std::vector<const void*> tables;  // each [table_rows, dim]; empty: the tables are in memory
+  kernels::TableElement type = kernels::TableElement::f32;
+  std::vector<std::shared_ptr<const void>> files;  // keep the tables where they are
+};
 struct HashTables {
-  at::Tensor weight;  // float32 [tables * table_rows, dim]
+  at::Tensor weight;  // float32 [tables * table_rows, dim]; undefined where mapped
+  MappedTables mapped;
   std::int64_t table_rows = 0;
   std::vector<std::int32_t> group_sizes;  // [tables]: n of the table's n-grams, function-major
   std::vector<std::uint64_t> primes;      // [tables]

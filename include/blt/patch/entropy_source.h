@@ -11,18 +11,15 @@
 
 #include "blt/base/json.h"
 #include "blt/base/reporter.h"
+#include "blt/config/model_options.h"
 #include "blt/patch/rules.h"
 
 namespace blt {
 
 struct TrainConfig;
 struct GenerateConfig;
-
-struct DeviceOptions {
-  std::string device = "cpu";   // cpu, cuda, cuda:N
-  std::string dtype = "auto";   // auto, float32, bfloat16
-  std::int64_t threads = 0;
-};
+struct ConvertConfig;
+struct InitFromConfig;
 
 // Next-byte entropies of a byte LM (or the patcher inside a BLT).
 class EntropySource {
@@ -54,9 +51,11 @@ class Scorer {
 // Everything that needs Torch, behind one table.
 struct NeuralNetworks {
   virtual ~NeuralNetworks() = default;
-  virtual std::unique_ptr<EntropySource> open_entropy_source(const std::string& model, const DeviceOptions& options) = 0;
-  virtual std::unique_ptr<Scorer> open_scorer(const std::string& model, const DeviceOptions& options) = 0;
+  virtual std::unique_ptr<EntropySource> open_entropy_source(const std::string& model, const ModelOptions& options) = 0;
+  virtual std::unique_ptr<Scorer> open_scorer(const std::string& model, const ModelOptions& options) = 0;
   virtual int train(const TrainConfig& config, Reporter& reporter) = 0;
+  virtual int convert(const ConvertConfig& config, Reporter& reporter) = 0;
+  virtual int init_from(const InitFromConfig& config, Reporter& reporter) = 0;
   virtual int generate(const GenerateConfig& config, Reporter& reporter) = 0;
 };
 

@@ -28,7 +28,7 @@ struct PipelineOptions {
   std::uint64_t sample_bytes = 1 << 20;
   std::uint64_t seed = 0;
   std::string entropy_model;
-  DeviceOptions device;
+  ModelOptions model;
   shard::WriterOptions writer;
   std::uint64_t batch_bytes = 1 << 20;  // document bytes that pass through the pipeline at once
 };

@@ -16,7 +16,8 @@ namespace blt::train {
 class Optimizer {
  public:
   explicit Optimizer(const TrainConfig& config) : config_(config) {}
-  void add(const std::string& name, at::Tensor parameter);
+  // rate: a multiple of the learning rate (a parameter group).
+  void add(const std::string& name, at::Tensor parameter, double rate = 1);
   void add_hash_tables(const std::string& name, nn::HashTables& tables);
 
   // Clips by the global norm, updates, clears the gradients; returns the norm before clipping (after `scale`).
@@ -31,6 +32,7 @@ class Optimizer {
     std::string name;
     at::Tensor parameter, moment1, moment2;
     nn::HashTables* tables = nullptr;
+    double rate = 1;
   };
   const TrainConfig& config_;
   std::vector<Slot> slots_;

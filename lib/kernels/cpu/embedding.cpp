@@ -87,16 +87,59 @@ void hash_rows(const HashRows& p) {
   });
 }
 
+namespace {
+
+float float_of_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// IEEE half to float without branches that vary by element: exponents are moved by a product, which denormals survive.
+float float_of_half(uint16_t half) {
+  const uint32_t magnitude = static_cast<uint32_t>(half & 0x7fff) << 13, sign = static_cast<uint32_t>(half & 0x8000) << 16;
+  const float scaled = float_of_bits(magnitude) * 0x1p112f;
+  const uint32_t special = float_of_bits(magnitude) >= 0x1p-96f ? 0x7f800000u | magnitude : 0u;  // infinite or no number
+  uint32_t bits;
+  memcpy(&bits, &scaled, sizeof bits);
+  return float_of_bits((special ? special : bits) | sign);
+}
+
+// A table's row added to out.
+void add_row(const GatherSum& p, int64_t table, int64_t row, float* out) {
+  if (!p.apart) {
+    const float* x = p.table + (table * p.table_rows + row) * p.dim;
+    for (int64_t d = 0; d < p.dim; ++d) out[d] += x[d];
+    return;
+  }
+  switch (p.type) {
+    case TableElement::f32: {
+      const float* x = static_cast<const float*>(p.apart[table]) + row * p.dim;
+      for (int64_t d = 0; d < p.dim; ++d) out[d] += x[d];
+      break;
+    }
+    case TableElement::bf16: {
+      const uint16_t* x = static_cast<const uint16_t*>(p.apart[table]) + row * p.dim;
+      for (int64_t d = 0; d < p.dim; ++d) out[d] += float_of_bits(static_cast<uint32_t>(x[d]) << 16);
+      break;
+    }
+    case TableElement::f16: {
+      const uint16_t* x = static_cast<const uint16_t*>(p.apart[table]) + row * p.dim;
+      for (int64_t d = 0; d < p.dim; ++d) out[d] += float_of_half(x[d]);
+      break;
+    }
+  }
+}
+
+}  // namespace
+
 void gather_sum(const GatherSum& p) {
   const int64_t step = rows_per_task(p.dim * p.tables);
   for_each_task(parts(p.count, step), [&](int64_t task) {
     for (int64_t i = task * step; i < least(p.count, (task + 1) * step); ++i) {
       float* out = p.out + i * p.dim;
       if (!p.accumulate) memset(out, 0, sizeof(float) * static_cast<size_t>(p.dim));
-      for (int64_t t = 0; t < p.tables; ++t) {
-        const float* row = p.table + (t * p.table_rows + p.rows[t * p.count + i]) * p.dim;
-        for (int64_t d = 0; d < p.dim; ++d) out[d] += row[d];
-      }
+      for (int64_t t = 0; t < p.tables; ++t) add_row(p, t, p.rows[t * p.count + i], out);
     }
   });
 }

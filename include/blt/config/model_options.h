@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// How a model is opened: the same options in every program.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace blt {
+
+struct ModelOptions {
+  std::string device = "cpu";          // cpu, cuda, cuda:N
+  std::string dtype = "auto";          // auto, float32, bfloat16
+  std::string compat = "auto";         // auto, meta, hf: attention semantics (spec section 11)
+  std::string hash_tables = "memory";  // memory, mapped
+  std::string entropy_model = {};      // the folder of a BLT's entropy model, where it is not its own
+  std::int64_t threads = 0;            // set from the common option
+};
+
+}  // namespace blt
