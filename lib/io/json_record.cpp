@@ -78,7 +78,7 @@ void check_value(ondemand::value value, int depth) {
       }
       break;
     case ondemand::json_type::array:
-      for (auto item : get(value.get_array())) check_value(get(std::move(item)), depth + 1);
+      for (auto item : get(value.get_array())) check_value(get(item), depth + 1);
       break;
     case ondemand::json_type::string:
       string_of(value);

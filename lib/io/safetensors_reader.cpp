@@ -121,6 +121,7 @@ std::vector<Entry> read_header(std::span<const std::byte> header, Metadata& meta
 // Together the tensors cover the data exactly once.
 void check_cover(const std::vector<Entry>& entries, std::uint64_t data_bytes) {
   std::vector<const Entry*> order;
+  order.reserve(entries.size());
   for (const auto& entry : entries) order.push_back(&entry);
   std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
     return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);

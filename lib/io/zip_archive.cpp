@@ -17,7 +17,7 @@ using Bytes = std::span<const std::byte>;
 
 constexpr std::uint32_t local_mark = 0x04034b50, central_mark = 0x02014b50, end_mark = 0x06054b50;
 constexpr std::uint32_t end64_mark = 0x06064b50, locator64_mark = 0x07064b50;
-constexpr std::size_t local_size = 30, central_size = 46, end_size = 22, end64_size = 56, locator64_size = 20;
+constexpr std::size_t local_size = 30, central_size = 46, end_size = 22, locator64_size = 20;
 constexpr std::uint32_t in_zip64 = 0xffffffff;
 
 template <class T>

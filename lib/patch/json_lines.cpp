@@ -202,9 +202,9 @@ struct LineCutter::Impl {
   }
 };
 
-LineCutter::LineCutter(CutOptions options) : impl_(std::make_unique<Impl>()) {
+LineCutter::LineCutter(const CutOptions& options) : impl_(std::make_unique<Impl>()) {
   check_rules(options.rules);
-  impl_->options = std::move(options);
+  impl_->options = options;
 }
 LineCutter::~LineCutter() = default;
 

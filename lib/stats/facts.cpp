@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "blt/stats/facts.h"
 
+#include <cmath>
+
 #include "blt/base/error.h"
 #include "blt/base/signals.h"
 #include "blt/base/table.h"
@@ -60,7 +62,7 @@ std::string bars(const LengthCounts& lengths) {
     const double share =
         ratio(static_cast<double>(row.count), static_cast<double>(lengths.count()));
     const auto width = static_cast<std::size_t>(
-        ratio(40.0 * static_cast<double>(row.count), static_cast<double>(most)) + 0.5);
+        std::lround(ratio(40.0 * static_cast<double>(row.count), static_cast<double>(most))));
     const std::string percent = format_fixed(100 * share, 2);
     out += std::string(12 - std::min<std::size_t>(12, row.label.size()), ' ') + row.label +
            std::string(9 - std::min<std::size_t>(9, percent.size()), ' ') + percent + " %" +

@@ -28,7 +28,7 @@ struct CutOptions {
 // rows filled up with zeros.
 class LineCutter {
  public:
-  explicit LineCutter(CutOptions options);  // errors: usage
+  explicit LineCutter(const CutOptions& options);  // errors: usage
   ~LineCutter();
   std::string cut(std::string_view line);  // without a newline; errors: input
 
