@@ -5,9 +5,11 @@ _blt_generate() {
   local flags choices=
   case $command in
     *)
-      flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --echo --raw --show-patches --json -o --output -f --force --device --dtype --engine -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
+        --hash-tables) choices='memory mapped';;
         --engine) choices='cached exact';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;

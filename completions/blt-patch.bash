@@ -13,13 +13,14 @@ _blt_patch() {
       esac
       ;;
     show)
-      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -l --limit --max-bytes --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset -m --entropy-model --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -l --limit --max-bytes --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset -m --entropy-model --device --dtype --compat -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --split) choices='all train held-out';;
         -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
@@ -39,25 +40,27 @@ _blt_patch() {
       esac
       ;;
     calibrate)
-      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype --compat -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --split) choices='all train held-out';;
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
         -s|--scheme) choices='entropy monotonic combined';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
       ;;
     *)
-      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype --compat -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --split) choices='all train held-out';;
         -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac

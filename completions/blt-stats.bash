@@ -5,32 +5,37 @@ _blt_stats() {
   local flags choices=
   case $command in
     lengths)
-      flags='--help --version --format --split-lines --field --on-error --group-field -s --scheme -t --tokenizer -m --model --sample-size --seed --device --dtype --json --svg -f --force -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field -s --scheme -t --tokenizer -m --model --sample-size --seed --device --dtype --compat --json --svg -f --force -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
       ;;
     bpb)
-      flags='--help --version --format --split-lines --field --on-error --group-field --split --held-out --eos --device --dtype --json --compare -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --split --held-out --eos --device --dtype --compat --hash-tables --entropy-model --json --compare -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --split) choices='all held-out train';;
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
+        --hash-tables) choices='memory mapped';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
       ;;
     trace)
-      flags='--help --version --format --split-lines --field --on-error --group-field --device --dtype -o --output -f --force --logits --eos --max-bytes -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --device --dtype --compat --hash-tables --entropy-model -o --output -f --force --logits --eos --max-bytes -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
+        --hash-tables) choices='memory mapped';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
@@ -52,9 +57,11 @@ _blt_stats() {
       esac
       ;;
     model)
-      flags='--help --version --device --dtype --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --device --dtype --compat --hash-tables --entropy-model --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
+        --hash-tables) choices='memory mapped';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac

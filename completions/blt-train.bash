@@ -5,7 +5,7 @@ _blt_train() {
   local flags choices=
   case $command in
     entropy)
-      flags='--help --version --data --format --split-lines --field --on-error --preset --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --data --format --split-lines --field --on-error --preset --init --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
@@ -16,10 +16,27 @@ _blt_train() {
       esac
       ;;
     blt)
-      flags='--help --version --data --entropy-model --preset --hash-rows --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype --hash-lr -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --data --entropy-model --preset --hash-rows --init --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype --hash-lr --latent-lr -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --preset) choices='tiny small 400m 1b 2b 4b 8b';;
         --dtype) choices='auto float32 bfloat16';;
+        --progress) choices='auto bar plain json off';;
+        --color) choices='auto always never';;
+      esac
+      ;;
+    convert)
+      flags='--help --version --to --dtype -o --output -f --force -n --dry-run --entropy-model -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      case $previous in
+        --to) choices='hf meta meta-hub';;
+        --dtype) choices='same float32 bfloat16 float16';;
+        --progress) choices='auto bar plain json off';;
+        --color) choices='auto always never';;
+      esac
+      ;;
+    init-from)
+      flags='--help --version --preset --cross-k --hash-rows --window --seed -o --output -f --force -n --dry-run -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      case $previous in
+        --preset) choices='tiny small 400m 1b 2b 4b 8b';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
@@ -35,7 +52,7 @@ _blt_train() {
   if [[ $choices ]]; then COMPREPLY=($(compgen -W "$choices" -- "$current"))
   elif [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$current"))
   else COMPREPLY=($(compgen -f -- "$current"))
-    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "entropy blt" -- "$current"))
+    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "entropy blt convert init-from" -- "$current"))
   fi
 }
 complete -o filenames -F _blt_train blt-train
