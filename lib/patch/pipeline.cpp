@@ -223,11 +223,18 @@ class Pipeline {
       const std::lock_guard lock(mutex);
       alive.pop_front();
     });
-    const std::array<const void*, 3> shared = {&corpus_, &source_, &writer};
-    for (const void* what : shared) published(what);
+    struct Joined {  // also when a stage throws
+      std::array<const void*, 3> shared;
+      std::mutex& of_batches;
+      ~Joined() {
+        for (const void* what : shared) received(what);
+        const std::lock_guard lock(of_batches);
+      }
+    };
+    const Joined joined{{&corpus_, &source_, &writer}, mutex};
+    for (const void* what : joined.shared) published(what);
     tbb::parallel_pipeline(in_flight,
                            wants_entropies() ? read & entropies & cut & write : read & cut & write);
-    for (const void* what : shared) received(what);
   }
 
   void finish(shard::Writer& writer) {

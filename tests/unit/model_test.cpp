@@ -185,7 +185,7 @@ TEST_CASE("broken checkpoints are told in one line") {
   CHECK_THROWS_WITH(load_byte_lm(edited("e", [](Json& j) { j["hidden_size"] = 1e18; })), Contains("hidden_size"));
   CHECK_THROWS_WITH(load_byte_lm(edited("f", [](Json& j) { j["hidden_size"] = -4; })), Contains("hidden_size"));
   CHECK_THROWS_WITH(load_byte_lm(edited("g", [](Json& j) { j["model_type"] = "llama"; })), Contains("llama"));
-  CHECK_THROWS_WITH(load_blt(fresh("h")), Contains("blt_patcher"));
+  CHECK_THROWS_WITH(load_blt(fresh("h")), Contains("a byte LM, not a BLT"));
   const std::string cut = fresh("i");
   fs::resize_file(cut + "/model.safetensors", 1000);
   CHECK_THROWS_AS(load_byte_lm(cut), Error);

@@ -287,7 +287,7 @@ TEST_CASE("a manifest that is not one is an input error, and a problem to verify
        "field \"file\" is not a plain file name"},
       {changed("shard-00000.bltz", ".."), "field \"file\" is not a plain file name"},
       {changed("shard-00000.bltz", ""), "field \"file\" is not a plain file name"},
-      {changed("\"test\"", std::string(100, '[') + std::string(100, ']')), "nested too deeply"},
+      {changed("\"test\"", std::string(100, '[') + std::string(100, ']')), "nested more than 100 deep"},
   };
   for (const auto& [text, message] : cases) {
     INFO(message);
