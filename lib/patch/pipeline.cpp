@@ -5,7 +5,6 @@
 #include <oneapi/tbb/parallel_pipeline.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <deque>
@@ -15,7 +14,6 @@
 #include "blt/base/error.h"
 #include "blt/base/files.h"
 #include "blt/base/signals.h"
-#include "blt/base/threads.h"
 #include "blt/base/units.h"
 #include "blt/patch/records.h"
 #include "blt/patch/segmenter.h"
@@ -195,44 +193,27 @@ class Pipeline {
     std::deque<std::unique_ptr<Batch>> alive;
     constexpr auto in_order = tbb::filter_mode::serial_in_order;
     auto read = tbb::make_filter<void, Batch*>(in_order, [&](tbb::flow_control& flow) -> Batch* {
-      auto batch = in_turn(&corpus_, [&] { return read_batch(); });
+      auto batch = read_batch();
       if (batch->records.empty()) {
         flow.stop();
         return nullptr;
       }
       const std::lock_guard lock(mutex);
-      published(batch.get());
       return alive.emplace_back(std::move(batch)).get();
     });
     auto entropies = tbb::make_filter<Batch*, Batch*>(in_order, [&](Batch* batch) {
-      return in_turn(batch, [&] {
-        if (!stop_signal()) in_turn(&source_, [&] { add_batch_entropies(*batch); });
-        return batch;
-      });
+      if (!stop_signal()) add_batch_entropies(*batch);
+      return batch;
     });
     auto cut = tbb::make_filter<Batch*, Batch*>(tbb::filter_mode::parallel, [&](Batch* batch) {
-      return in_turn(batch, [&] {
-        if (!stop_signal()) cut_batch(*batch);
-        return batch;
-      });
+      if (!stop_signal()) cut_batch(*batch);
+      return batch;
     });
     auto write = tbb::make_filter<Batch*, void>(in_order, [&](Batch* batch) {
-      in_turn(batch, [&] {
-        if (!stop_signal()) in_turn(&writer, [&] { write_batch(writer, *batch); });
-      });
+      if (!stop_signal()) write_batch(writer, *batch);
       const std::lock_guard lock(mutex);
       alive.pop_front();
     });
-    struct Joined {  // also when a stage throws
-      std::array<const void*, 3> shared;
-      std::mutex& of_batches;
-      ~Joined() {
-        for (const void* what : shared) received(what);
-        const std::lock_guard lock(of_batches);
-      }
-    };
-    const Joined joined{{&corpus_, &source_, &writer}, mutex};
-    for (const void* what : joined.shared) published(what);
     tbb::parallel_pipeline(in_flight,
                            wants_entropies() ? read & entropies & cut & write : read & cut & write);
   }

@@ -8,7 +8,6 @@
 
 #include "blt/base/error.h"
 #include "blt/base/signals.h"
-#include "blt/base/threads.h"
 #include "blt/config/stats_config.h"
 #include "blt/patch/calibrate.h"
 #include "blt/patch/entropy_source.h"
@@ -162,13 +161,8 @@ class Measurer {
   }
 
   void measure_batch() {
-    published(&batch_);
-    tbb::parallel_for(std::size_t{0}, batch_.size(), [&](std::size_t i) {
-      received(&batch_);
-      measure(batch_[i], workers_.local());
-      published(&workers_);
-    });
-    received(&workers_);
+    tbb::parallel_for(std::size_t{0}, batch_.size(),
+                      [&](std::size_t i) { measure(batch_[i], workers_.local()); });
     batch_.clear();
     reporter_.progress({"lengths", reader_.done(), reader_.total(), "B", {}, false});
   }
