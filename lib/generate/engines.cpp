@@ -7,6 +7,7 @@
 
 #include "blt/base/error.h"
 #include "blt/model/batch.h"
+#include "blt/model/inference.h"
 #include "boundaries.h"
 
 namespace blt::generate {
@@ -61,6 +62,7 @@ std::span<const float> EngineBase::prefill(std::span<const patch::TokenId> ids) 
   const at::NoGradGuard no_gradients;
   const at::Tensor logits = append(ids).to(at::kFloat).cpu().contiguous();
   std::copy_n(logits.data_ptr<float>(), logits_.size(), logits_.begin());
+  model::require_numbers(logits_);
   return logits_;
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "blt/base/error.h"
 
@@ -77,9 +78,12 @@ void run_byte_lm(ByteLm& lm, Documents documents, const Pass& pass, at::Device d
   });
 }
 
+// Errors: input, for NaN: damaged weights show here.
 void append(std::vector<float>& out, const at::Tensor& values) {
   const at::Tensor host = values.to(at::kFloat).cpu().contiguous();
-  out.insert(out.end(), host.data_ptr<float>(), host.data_ptr<float>() + host.numel());
+  const std::span<const float> numbers(host.data_ptr<float>(), static_cast<std::size_t>(host.numel()));
+  require_numbers(numbers);
+  out.insert(out.end(), numbers.begin(), numbers.end());
 }
 
 at::Tensor losses_of(const at::Tensor& logits, const Batch& batch) {
@@ -260,6 +264,12 @@ Pass pass_of(const ModelOptions& options, at::Device device) {
 }
 
 }  // namespace
+
+void require_numbers(std::span<const float> values) {
+  if (std::any_of(values.begin(), values.end(), [](float x) { return std::isnan(x); })) {
+    throw input_error("the model computes values that are no numbers (NaN): its weights are damaged");
+  }
+}
 
 std::vector<std::vector<float>> entropies(ByteLm& lm, Documents documents, const Pass& pass, at::Device device) {
   std::vector<std::vector<float>> out(documents.size());

@@ -16,6 +16,9 @@ namespace blt::model {
 std::vector<std::vector<float>> entropies(ByteLm& lm, std::span<const std::vector<patch::TokenId>> documents, const Pass& pass,
                                           at::Device device);
 
+// Errors: input, for NaN among a model's outputs.
+void require_numbers(std::span<const float> values);
+
 std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const ModelOptions& options);
 std::unique_ptr<Scorer> open_scorer(const std::string& folder, const ModelOptions& options);
 // As above with a model already in memory.
