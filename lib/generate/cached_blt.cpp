@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "blt/base/error.h"
+#include "blt/model/inference.h"
 #include "boundaries.h"
 
 namespace blt::generate {
@@ -56,6 +57,7 @@ void CachedBlt::find_starts(std::int64_t from) {
   if (patcher_) {
     const at::Tensor fresh = nn::entropy(patcher_->append(ids_, from, false)).cpu();
     const auto* values = fresh.data_ptr<float>();
+    model::require_numbers({values, static_cast<std::size_t>(fresh.numel())});
     entropies_.insert(entropies_.end(), values, values + fresh.numel());
   }
   auto starts = growing_starts(ids_, entropies_, blt_.config.patching);

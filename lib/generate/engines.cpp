@@ -87,8 +87,9 @@ std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::Tok
   segments.push_back({std::span(text).subspan(begin), {}});
   const auto batch = model::make_batch(segments, lm.config.semantics, lm.embedding.device());
   const at::Tensor entropies = nn::entropy(lm.forward(batch, {at::kFloat})).cpu();
-  const auto* values = entropies.data_ptr<float>();
-  return {values, values + entropies.numel()};
+  const std::span<const float> values(entropies.data_ptr<float>(), static_cast<std::size_t>(entropies.numel()));
+  model::require_numbers(values);
+  return {values.begin(), values.end()};
 }
 
 ExactByteLm::ExactByteLm(std::shared_ptr<model::ByteLm> lm, at::ScalarType type)
