@@ -54,13 +54,10 @@ class Weights {
       return;
     }
     parameter = at::empty(parameter.sizes(), at::TensorOptions().dtype(at::kFloat).device(options_.device));
-    std::int64_t row = 0;
+    at::Tensor to = parameter.view({-1});
     for (const auto& part : tensor->parts) {
-      const std::int64_t rows = part.view.shape.empty() ? 1 : part.view.shape[0];
-      at::Tensor to = tensor->parts.size() == 1 ? parameter : parameter.slice(0, row, row + rows);
-      to.copy_(tensor_of(part));
-      part.file->release(part.view.data);
-      row += rows;
+      copy(part, to);
+      to = to.slice(0, static_cast<std::int64_t>(part.view.data.size() / io::dtype_size(part.view.dtype)));
     }
   }
 
@@ -105,6 +102,20 @@ class Weights {
   }
 
  private:
+  // In pieces, each of which leaves memory when it is copied: a second copy never exists.
+  static void copy(const StoredTensor::Part& part, at::Tensor to) {
+    const std::size_t size = io::dtype_size(part.view.dtype);
+    const auto data = part.view.data;
+    const at::Tensor source = at::from_blob(const_cast<std::byte*>(data.data()), {static_cast<std::int64_t>(data.size() / size)},
+                                            at::TensorOptions().dtype(scalar_type(part.view.dtype)));
+    constexpr std::int64_t piece = std::int64_t{1} << 24;  // numbers
+    for (std::int64_t at = 0; at < source.numel(); at += piece) {
+      const std::int64_t end = std::min(at + piece, source.numel());
+      to.slice(0, at, end).copy_(source.slice(0, at, end));
+      part.file->release(data.subspan(static_cast<std::size_t>(at) * size, static_cast<std::size_t>(end - at) * size));
+    }
+  }
+
   const StoredTensor* find(const std::string& name, at::IntArrayRef shape) {
     const auto it = model_.tensors.find(name);
     if (it == model_.tensors.end()) return note(missing_, name), nullptr;
