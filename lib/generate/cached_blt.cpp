@@ -40,16 +40,17 @@ CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type)
   cross_values_ = cross_keys_;
 }
 
-at::Tensor CachedBlt::append(std::span<const patch::TokenId> ids) {
+at::Tensor CachedBlt::append(std::span<const patch::TokenId> ids, bool last_only) {
   const std::int64_t from = size();
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   find_starts(from);
   const NewRows rows = byte_rows(ids_, from, blt_.config.semantics);
   const at::Tensor h = encode(from, rows);
   close_patches();
-  const at::Tensor d = decode(h, from, rows);
+  at::Tensor d = decode(h, from, rows);
+  if (last_only) d = d.slice(0, d.size(0) - 1);
   return nn::linear(
-      nn::rms_norm(d.slice(0, d.size(0) - 1), blt_.norm, blt_.config.decoder.norm_eps, pass_.type),
+      nn::rms_norm(d, blt_.norm, blt_.config.decoder.norm_eps, pass_.type),
       blt_.head);
 }
 

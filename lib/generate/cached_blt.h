@@ -19,8 +19,8 @@ class CachedBlt {
  public:
   CachedBlt(model::Blt& blt, at::ScalarType type);
 
-  // Appends ids -> logits of the last row [1, 260].
-  at::Tensor append(std::span<const patch::TokenId> ids);
+  // Appends ids -> their logits [ids.size(), 260], or the last row's alone.
+  at::Tensor append(std::span<const patch::TokenId> ids, bool last_only);
   // Precondition: end == 0 or end >= oldest().
   void truncate(std::int64_t end);
   // Forgets what only a truncation below `row` would need.

@@ -2,6 +2,7 @@
 #include "engines.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 
 #include <algorithm>
 
@@ -15,8 +16,8 @@ namespace {
 
 constexpr patch::TokenId newline = '\n' + patch::byte_offset;
 
-at::Tensor last_row(const at::Tensor& x) {
-  return x.slice(0, x.size(0) - 1);
+at::Tensor last_rows(const at::Tensor& x, std::int64_t count) {
+  return x.slice(0, x.size(0) - count);
 }
 
 Engine::Facts facts_of(const model::ByteLm& lm) {
@@ -37,13 +38,14 @@ Engine::Facts facts_of(const model::Blt& blt) {
 // Appends in pieces of options.chunk, so that a long prompt needs no memory that grows with its
 // square.
 template <class AppendPiece>
-at::Tensor in_chunks(std::span<const patch::TokenId> ids, std::int64_t chunk,
+at::Tensor in_chunks(std::span<const patch::TokenId> ids, bool all, std::int64_t chunk,
                      AppendPiece&& append) {
-  at::Tensor logits;
+  std::vector<at::Tensor> logits;
   for (std::size_t at = 0; at < ids.size(); at += static_cast<std::size_t>(chunk)) {
-    logits = append(ids.subspan(at, std::min(static_cast<std::size_t>(chunk), ids.size() - at)));
+    if (!all) logits.clear();
+    logits.push_back(append(ids.subspan(at, std::min(static_cast<std::size_t>(chunk), ids.size() - at))));
   }
-  return logits;
+  return logits.size() == 1 ? logits[0] : at::cat(logits);
 }
 
 }  // namespace
@@ -53,15 +55,15 @@ bool Engine::starts_patch(std::int64_t at) const {
   return std::binary_search(starts.begin(), starts.end(), at);
 }
 
-std::span<const float> EngineBase::prefill(std::span<const patch::TokenId> ids) {
+std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId> ids, bool all) {
   if (ids.empty()) throw usage_error("no ids to go on with");
   for (const auto id : ids) {
     if (id >= patch::vocab_size)
       throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
   }
   const at::NoGradGuard no_gradients;
-  const at::Tensor logits = append(ids).to(at::kFloat).cpu().contiguous();
-  std::copy_n(logits.data_ptr<float>(), logits_.size(), logits_.begin());
+  const at::Tensor logits = append(ids, all).to(at::kFloat).cpu().contiguous();
+  logits_.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
   model::require_numbers(logits_);
   return logits_;
 }
@@ -95,18 +97,18 @@ std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::Tok
 ExactByteLm::ExactByteLm(std::shared_ptr<model::ByteLm> lm, at::ScalarType type)
     : EngineBase(facts_of(*lm)), lm_(std::move(lm)), pass_{type} {}
 
-at::Tensor ExactByteLm::append(std::span<const patch::TokenId> ids) {
+at::Tensor ExactByteLm::append(std::span<const patch::TokenId> ids, bool all) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   const model::Segment segment{ids_, {}};
   const auto batch =
       model::make_batch({&segment, 1}, lm_->config.semantics, lm_->embedding.device());
-  return last_row(lm_->forward(batch, pass_));
+  return last_rows(lm_->forward(batch, pass_), all ? static_cast<std::int64_t>(ids.size()) : 1);
 }
 
 ExactBlt::ExactBlt(std::shared_ptr<model::Blt> blt, at::ScalarType type)
     : EngineBase(facts_of(*blt)), blt_(std::move(blt)), pass_{type} {}
 
-at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids) {
+at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids, bool all) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   const auto& c = blt_->config;
   std::vector<float> entropies;
@@ -118,7 +120,7 @@ at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids) {
   const model::Segment segment{ids_, lengths};
   const auto batch =
       model::make_batch({&segment, 1}, c.semantics, c.cross_k, blt_->embedding.device());
-  return last_row(blt_->forward(batch, pass_));
+  return last_rows(blt_->forward(batch, pass_), all ? static_cast<std::int64_t>(ids.size()) : 1);
 }
 
 void ExactBlt::truncate(std::int64_t end) {
@@ -130,11 +132,11 @@ CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::Sc
                                        const EngineOptions& options)
     : EngineBase(facts_of(*lm)), lm_(std::move(lm)), options_(options), cache_(*lm_, type) {}
 
-at::Tensor CachedByteLmEngine::append(std::span<const patch::TokenId> all) {
-  return in_chunks(all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
+at::Tensor CachedByteLmEngine::append(std::span<const patch::TokenId> fresh, bool all) {
+  return in_chunks(fresh, all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
     const std::int64_t from = position();
     ids_.insert(ids_.end(), ids.begin(), ids.end());
-    const at::Tensor logits = cache_.append(ids_, from, true);
+    const at::Tensor logits = cache_.append(ids_, from, !all);
     oldest_ = std::max(oldest_, position() - options_.slack);
     cache_.keep_from(oldest_);
     return logits;
@@ -148,16 +150,16 @@ void CachedByteLmEngine::truncate(std::int64_t end) {
   ids_.clear();
   cache_.clear();
   oldest_ = 0;
-  if (end > 0) append(ids);
+  if (end > 0) append(ids, false);
 }
 
 CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
                                  const EngineOptions& options)
     : EngineBase(facts_of(*blt)), blt_(std::move(blt)), options_(options), cache_(*blt_, type) {}
 
-at::Tensor CachedBltEngine::append(std::span<const patch::TokenId> all) {
-  return in_chunks(all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
-    const at::Tensor logits = cache_.append(ids);
+at::Tensor CachedBltEngine::append(std::span<const patch::TokenId> fresh, bool all) {
+  return in_chunks(fresh, all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
+    const at::Tensor logits = cache_.append(ids, !all);
     oldest_ = std::max(oldest_, position() - options_.slack);
     cache_.keep_from(oldest_);
     return logits;
@@ -169,7 +171,7 @@ void CachedBltEngine::truncate(std::int64_t end) {
   const std::vector<patch::TokenId> ids(cache_.ids().begin(), cache_.ids().begin() + end);
   cache_.truncate(0);
   oldest_ = 0;
-  if (end > 0) append(ids);
+  if (end > 0) append(ids, false);
 }
 
 }  // namespace blt::generate

@@ -4,7 +4,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <array>
 #include <memory>
 #include <vector>
 
@@ -17,20 +16,24 @@ namespace blt::generate {
 // What all engines share: checks, and logits as floats on the host.
 class EngineBase : public Engine {
  public:
-  std::span<const float> prefill(std::span<const patch::TokenId> ids) final;
+  std::span<const float> prefill(std::span<const patch::TokenId> ids) final { return append_checked(ids, false); }
+  std::span<const float> extend(std::span<const patch::TokenId> ids) final { return append_checked(ids, true); }
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
   const Facts& facts() const final { return facts_; }
 
  protected:
   explicit EngineBase(Facts facts) : facts_(std::move(facts)) {}
-  virtual at::Tensor append(std::span<const patch::TokenId> ids) = 0;  // [1, 260]
+  // all: logits of every new row, [ids.size(), 260], else of the last, [1, 260].
+  virtual at::Tensor append(std::span<const patch::TokenId> ids, bool all) = 0;
   virtual void truncate(std::int64_t end) = 0;
 
  private:
+  std::span<const float> append_checked(std::span<const patch::TokenId> ids, bool all);
+
   Facts facts_;
   std::vector<std::int64_t> none_;
-  std::array<float, patch::vocab_size> logits_{};
+  std::vector<float> logits_;
 };
 
 class ExactByteLm final : public EngineBase {
@@ -39,7 +42,7 @@ class ExactByteLm final : public EngineBase {
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
   void truncate(std::int64_t end) override { ids_.resize(static_cast<std::size_t>(end)); }
 
   std::shared_ptr<model::ByteLm> lm_;
@@ -54,7 +57,7 @@ class ExactBlt final : public EngineBase {
   const std::vector<std::int64_t>& patch_starts() const override { return starts_; }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
   void truncate(std::int64_t end) override;
 
   std::shared_ptr<model::Blt> blt_;
@@ -70,7 +73,7 @@ class CachedByteLmEngine final : public EngineBase {
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
   void truncate(std::int64_t end) override;
 
   std::shared_ptr<model::ByteLm> lm_;
@@ -88,7 +91,7 @@ class CachedBltEngine final : public EngineBase {
   const std::vector<std::int64_t>& patch_starts() const override { return cache_.starts(); }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids) override;
+  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
   void truncate(std::int64_t end) override;
 
   std::shared_ptr<model::Blt> blt_;

@@ -222,10 +222,11 @@ TEST_CASE("the cached engine equals the exact one at every prefix") {
     const auto blt = make_blt(config, ids);
     const auto slow = make_engine(blt, exact()), fast = make_engine(blt, cached(5, 4)),
                whole = make_engine(blt, cached(64, 4));
-    std::vector<float> last;
+    std::vector<float> last, all;
     for (std::size_t p = 0; p < ids.size(); ++p) {
       INFO("prefix " << p + 1);
       last = copy(slow->step(ids[p]));
+      all.insert(all.end(), last.begin(), last.end());
       REQUIRE(difference(last, fast->step(ids[p])) < bound);
       REQUIRE(slow->patch_starts() == fast->patch_starts());
     }
@@ -234,6 +235,10 @@ TEST_CASE("the cached engine equals the exact one at every prefix") {
     CHECK(whole->patch_starts() == slow->patch_starts());
     const auto odd = make_engine(blt, cached(7, 4));
     CHECK(difference(last, odd->prefill(ids)) < bound);
+    for (Engine* engine : {odd.get(), slow.get()}) {
+      engine->reset();
+      CHECK(difference(all, engine->extend(ids)) < bound);
+    }
   }
 }
 

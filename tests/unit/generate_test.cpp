@@ -31,6 +31,15 @@ class Reciter final : public Engine {
     for (std::int64_t p = 0; p <= position(); p += 3) starts_.push_back(p);
     return logits_;
   }
+  std::span<const float> extend(std::span<const patch::TokenId> ids) override {
+    std::vector<float> all;
+    for (const auto id : ids) {
+      const auto row = prefill({&id, 1});
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    logits_ = std::move(all);
+    return logits_;
+  }
   void rollback(std::int64_t count) override {
     ids_.resize(ids_.size() - static_cast<std::size_t>(count));
   }

@@ -29,6 +29,9 @@ class Engine {
   // Errors: usage (no ids), input (ids out of range).
   virtual std::span<const float> prefill(std::span<const patch::TokenId> ids) = 0;
   std::span<const float> step(patch::TokenId id) { return prefill({&id, 1}); }
+  // Appends ids -> the logits after each of them, [ids.size(), 260] row-major, valid until the next call: for scores and
+  // for the verification of drafts. Errors: as prefill().
+  virtual std::span<const float> extend(std::span<const patch::TokenId> ids) = 0;
   // Takes the last `count` ids back. Errors: internal, when there are fewer.
   virtual void rollback(std::int64_t count) = 0;
   void reset() { rollback(position()); }
