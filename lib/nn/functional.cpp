@@ -2,6 +2,7 @@
 #include "blt/nn/functional.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/embedding.h>
@@ -17,6 +18,7 @@
 #include <optional>
 
 #include "kernel_table.h"
+#include "products.h"
 
 namespace blt::nn {
 namespace {
@@ -30,6 +32,12 @@ std::optional<at::Tensor> present(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
 }
 
+// Without gradients an operation needs no graph.
+template <class F, class... Args>
+auto run(Args&&... args) {
+  return at::GradMode::is_enabled() ? F::apply(std::forward<Args>(args)...) : F::forward(nullptr, std::forward<Args>(args)...);
+}
+
 at::Tensor dense(const at::Tensor& tensor, at::ScalarType type) { return tensor.to(type).contiguous(); }
 
 struct RmsNormFunction : Function<RmsNormFunction> {
@@ -38,7 +46,7 @@ struct RmsNormFunction : Function<RmsNormFunction> {
     const at::Tensor inverse = at::empty({x.size(0)}, x.options());
     kernel_table(x).rms_norm({typed<float>(x), typed<float>(w), pointer(y), typed<float>(inverse), x.size(0), x.size(1),
                               static_cast<float>(eps), element_of(y)});
-    ctx->save_for_backward({x, w, inverse});
+    if (ctx) ctx->save_for_backward({x, w, inverse});
     return y;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -107,6 +115,7 @@ struct AttentionFunction : Function<AttentionFunction> {
     const at::Tensor log_sum = at::empty({q.size(0), heads}, q.options().dtype(at::kFloat));
     kernel_table(q).attention(
         attention_parameters(q, k, v, out, log_sum, {first, last, tasks}, {heads, kv_heads, head_dim}));
+    if (!ctx) return out;
     ctx->save_for_backward({q, k, v, out, log_sum, first, last, tasks, cos_sin.value_or(at::Tensor()),
                             position.value_or(at::Tensor())});
     ctx->saved_data["shape"] = std::vector<int64_t>{heads, kv_heads, head_dim};
@@ -134,7 +143,7 @@ struct SwiGluFunction : Function<SwiGluFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate, const at::Tensor& up) {
     const at::Tensor h = at::empty_like(gate);
     kernel_table(gate).swiglu({pointer(gate), pointer(up), pointer(h), gate.numel(), element_of(gate)});
-    ctx->save_for_backward({gate, up});
+    if (ctx) ctx->save_for_backward({gate, up});
     return h;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -168,7 +177,7 @@ struct SegmentMaxFunction : Function<SegmentMaxFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& starts) {
     const at::Tensor out = at::empty({starts.numel() - 1, x.size(1)}, x.options());
     kernel_table(x).segment_max({typed<float>(x), typed<int32_t>(starts), typed<float>(out), out.size(0), x.size(1)});
-    ctx->save_for_backward({x, starts, out});
+    if (ctx) ctx->save_for_backward({x, starts, out});
     return out;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -200,6 +209,7 @@ struct HashEmbeddingFunction : Function<HashEmbeddingFunction> {
         add_mapped(*tables, *rows, out);
       }
     }
+    if (!ctx) return out;
     ctx->save_for_backward({ids, rows.value_or(at::Tensor())});
     ctx->saved_data["tables"] = tables_address;
     ctx->saved_data["vocabulary"] = embedding.size(0);
@@ -217,10 +227,11 @@ struct HashEmbeddingFunction : Function<HashEmbeddingFunction> {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, at::ScalarType type) {
-  return RmsNormFunction::apply(x.contiguous(), weight, eps, static_cast<int64_t>(type));
+  return run<RmsNormFunction>(x.contiguous(), weight, eps, static_cast<int64_t>(type));
 }
 
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<at::Tensor>& weights) {
+  if (!at::GradMode::is_enabled()) return products(x, weights);
   const auto weight = [&](std::size_t i) { return i < weights.size() ? std::optional(weights[i]) : std::nullopt; };
   return LinearsFunction::apply(x, weight(0), weight(1), weight(2));
 }
@@ -229,11 +240,11 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) { return linear
 
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Ranges& ranges,
                      const AttentionShape& shape, const at::Tensor& cos_sin, const at::Tensor& position) {
-  return AttentionFunction::apply(q, k, v, ranges.first, ranges.last, ranges.tasks, present(cos_sin), present(position),
+  return run<AttentionFunction>(q, k, v, ranges.first, ranges.last, ranges.tasks, present(cos_sin), present(position),
                                   shape.heads, shape.kv_heads, shape.head_dim);
 }
 
-at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) { return SwiGluFunction::apply(gate, up); }
+at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) { return run<SwiGluFunction>(gate, up); }
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& target, double scale, at::Tensor* losses) {
   const at::Tensor rows = at::empty({logits.size(0)}, logits.options().dtype(at::kFloat).requires_grad(false));
@@ -247,13 +258,13 @@ at::Tensor entropy(const at::Tensor& logits) {
   return out;
 }
 
-at::Tensor segment_max(const at::Tensor& x, const at::Tensor& starts) { return SegmentMaxFunction::apply(x, starts); }
+at::Tensor segment_max(const at::Tensor& x, const at::Tensor& starts) { return run<SegmentMaxFunction>(x, starts); }
 
 at::Tensor hash_embedding(const at::Tensor& embedding, HashTables& tables, const at::Tensor& ids,
                           const at::Tensor& start) {
   // The tables outlive the graph; a model without them passes none.
   const bool any = tables.tables() > 0;
-  return HashEmbeddingFunction::apply(embedding, ids, any ? std::optional(hash_rows(tables, ids, start)) : std::nullopt,
+  return run<HashEmbeddingFunction>(embedding, ids, any ? std::optional(hash_rows(tables, ids, start)) : std::nullopt,
                                       any ? reinterpret_cast<int64_t>(&tables) : int64_t{0});
 }
 

@@ -153,6 +153,24 @@ struct ScatterSum {
   std::int64_t groups, dim;
 };
 
+// y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32. CPU only.
+enum class WeightElement : std::int32_t { f32, bf16, i8 };
+inline constexpr int most_vectors = 8;
+struct MatVec {
+  struct Part {
+    const void* w;  // [out, in] of type; i8: each row is followed by its scale, a float (in + 4 bytes a row)
+    float* y;       // [rows, out]
+    std::int64_t out;
+  };
+  static constexpr int most_parts = 3;
+  Part parts[most_parts];
+  std::int64_t count;  // of parts
+  const float* x;      // [rows, in]
+  std::int64_t rows;   // 1 to most_vectors
+  std::int64_t in;
+  WeightElement type;
+};
+
 // AdamW (Loshchilov & Hutter): decoupled weight decay, bias correction folded into step_size and denominator_scale.
 struct AdamW {
   float* parameter;
@@ -182,6 +200,7 @@ struct Table {
   void (*gather_sum)(const GatherSum&);
   void (*scatter_sum)(const ScatterSum&);
   void (*adamw)(const AdamW&);
+  void (*matvec)(const MatVec&) = nullptr;  // the CPU's tables only
 };
 
 // How CPU kernels share out tasks; the default runs them in turn. Set once at start, before any kernel runs.

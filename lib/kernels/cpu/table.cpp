@@ -18,6 +18,7 @@ void hash_rows(const HashRows&);
 void gather_sum(const GatherSum&);
 void scatter_sum(const ScatterSum&);
 void adamw(const AdamW&);
+void matvec(const MatVec&);
 
 #define BLT_TEXT_(x) #x
 #define BLT_TEXT(x) BLT_TEXT_(x)
@@ -26,7 +27,7 @@ const Table& table() {
       BLT_TEXT(BLT_ISA),    rms_norm,      rms_norm_backward, rotary,      attention,
       attention_backward,   swiglu,        swiglu_backward,   cross_entropy, entropy,
       segment_max,          segment_max_backward, hash_rows,  gather_sum,  scatter_sum,
-      adamw};
+      adamw,                matvec};
   return the_table;
 }
 
