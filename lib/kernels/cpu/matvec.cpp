@@ -5,8 +5,6 @@
 namespace blt::kernels::BLT_ISA {
 namespace {
 
-typedef int8_t VecByte __attribute__((vector_size(16), aligned(1), may_alias));
-
 struct Float32 {
   static constexpr int64_t size = 4;
   static int64_t stride(int64_t in) { return in * size; }
@@ -22,9 +20,10 @@ struct BFloat16 {
   static float scale(const char*, int64_t) { return 1; }
 };
 struct Int8 {
+  static constexpr int64_t size = 1;
   static int64_t stride(int64_t in) { return in + static_cast<int64_t>(sizeof(float)); }
   static Vec load(const char* row, int64_t i) {
-    return __builtin_convertvector(*reinterpret_cast<const VecByte*>(row + i), Vec);
+    return load_bytes(reinterpret_cast<const int8_t*>(row) + i);
   }
   static float get(const char* row, int64_t i) { return static_cast<float>(reinterpret_cast<const int8_t*>(row)[i]); }
   static float scale(const char* row, int64_t in) {
@@ -34,38 +33,34 @@ struct Int8 {
   }
 };
 
-// `outputs` rows of the matrix against `vectors` rows of x: as many sums in registers.
-template <class Weight, int vectors, int outputs>
-void block(const char* w, const float* x, float* y, int64_t in, int64_t y_stride) {
-  const int64_t stride = Weight::stride(in), whole = in / lanes * lanes;
-  Vec sums[outputs][vectors] = {};
-  for (int64_t i = 0; i < whole; i += lanes) {
-    Vec xs[vectors];
-    for (int r = 0; r < vectors; ++r) xs[r] = load(x + r * in + i);
-    for (int o = 0; o < outputs; ++o) {
-      const Vec weight = Weight::load(w + o * stride, i);
-      for (int r = 0; r < vectors; ++r) sums[o][r] += weight * xs[r];
-    }
-  }
-  for (int o = 0; o < outputs; ++o) {
-    const char* row = w + o * stride;
-    const float scale = Weight::scale(row, in);
-    for (int r = 0; r < vectors; ++r) {
-      float total = sum(sums[o][r]);
-      for (int64_t i = whole; i < in; ++i) total += Weight::get(row, i) * x[r * in + i];
-      y[r * y_stride + o] = total * scale;
-    }
-  }
-}
-
+// One row of the matrix after the other, so that memory is read in its order: what its prefetchers are made for.
 template <class Weight, int vectors>
 void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
-  constexpr int outputs = vectors <= 2 ? 8 : vectors <= 4 ? 4 : 2;  // at most 16 sums
-  const char* w = static_cast<const char*>(part.w);
-  const int64_t stride = Weight::stride(p.in);
-  int64_t o = begin;
-  for (; o + outputs <= end; o += outputs) block<Weight, vectors, outputs>(w + o * stride, p.x, part.y + o, p.in, part.out);
-  for (; o < end; ++o) block<Weight, vectors, 1>(w + o * stride, p.x, part.y + o, p.in, part.out);
+  constexpr int steps = vectors == 1 ? 8 : vectors <= 2 ? 4 : vectors <= 4 ? 2 : 1;  // sums that do not wait for each other
+  const int64_t in = p.in, stride = Weight::stride(in), whole = in / (steps * lanes) * (steps * lanes);
+  const char* row = static_cast<const char*>(part.w) + begin * stride;
+  for (int64_t o = begin; o < end; ++o, row += stride) {
+    Vec sums[steps][vectors] = {};
+    int64_t i = 0;
+    for (; i < whole; i += steps * lanes) {
+      for (int s = 0; s < steps; ++s) {
+        const Vec weight = Weight::load(row, i + s * lanes);
+        for (int r = 0; r < vectors; ++r) sums[s][r] += weight * load(p.x + r * in + i + s * lanes);
+      }
+    }
+    for (; i + lanes <= in; i += lanes) {
+      const Vec weight = Weight::load(row, i);
+      for (int r = 0; r < vectors; ++r) sums[0][r] += weight * load(p.x + r * in + i);
+    }
+    const float scale = Weight::scale(row, in);
+    for (int r = 0; r < vectors; ++r) {
+      Vec all = sums[0][r];
+      for (int s = 1; s < steps; ++s) all += sums[s][r];
+      float total = sum(all);
+      for (int64_t j = i; j < in; ++j) total += Weight::get(row, j) * p.x[r * in + j];
+      part.y[r * part.out + o] = total * scale;
+    }
+  }
 }
 
 template <class Weight>

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include <type_traits>
 
 #include "blt/kernels/kernels.h"
@@ -26,10 +30,36 @@ static inline Vec splat(float x) { return Vec{} + x; }
 static inline Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 static inline void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
 
+// Widening loads. g++ 12 takes the generic ones apart, so the instruction sets have their own; its unmasked ones warn.
+#if defined(__AVX512F__)
+inline constexpr __mmask16 all = 0xffff;
+#endif
 static inline Vec load(const Bf16* p) {
+#if defined(__AVX512F__)
+  const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (Vec)_mm512_maskz_slli_epi32(all, _mm512_maskz_cvtepu16_epi32(all, half), 16);
+#else
   const VecHalf half = *reinterpret_cast<const VecHalf*>(p);
   const VecBits bits = __builtin_convertvector(half, VecBits) << 16;
   return reinterpret_cast<const Vec&>(bits);
+#endif
+}
+static inline Vec load_bytes(const int8_t* p) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (Vec)_mm512_maskz_cvtepi32_ps(all, _mm512_maskz_cvtepi8_epi32(all, bytes));
+#elif defined(__AVX2__)
+  Vec out;
+  for (int half = 0; half < 2; ++half) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8 * half));
+    _mm256_storeu_ps(reinterpret_cast<float*>(&out) + 8 * half, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+  }
+  return out;
+#else
+  Vec out;
+  for (int i = 0; i < lanes; ++i) out[i] = static_cast<float>(p[i]);
+  return out;
+#endif
 }
 static inline void store(Bf16* p, Vec x) {  // round to nearest even
   const VecBits bits = reinterpret_cast<const VecBits&>(x);
