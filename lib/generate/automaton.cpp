@@ -8,8 +8,7 @@
 namespace blt::generate {
 namespace {
 
-constexpr std::size_t most_places = 8'000'000;  // about 200 MB
-constexpr std::size_t many_places = most_places / 4;
+constexpr std::size_t most_places = 4'000'000;         // about 100 MB with all tables
 constexpr std::uint64_t text_end = ~std::uint64_t{0};  // where the whole text's rule returns to
 
 GrammarState state_of(std::uint64_t place) {
@@ -46,11 +45,51 @@ void Automaton::restart() {
   callers_ids_.clear();
   steps_.clear();
   held_ = 0;
+  limit_ = most_places;
   close({place(grammar_.ends(0).start, callers({text_end}))});
 }
 
-void Automaton::trim() {
-  if (held_ > many_places) restart();
+bool Automaton::full() const {
+  return held_ > limit_;
+}
+
+void Automaton::keep(std::vector<State>& states, std::size_t least) {
+  const auto old_states = std::move(states_);
+  const auto old_callers = std::move(callers_);
+  restart();
+  std::size_t count = 0, room = most_places / 8;
+  for (; count < states.size(); ++count) {
+    const std::size_t size = old_states[states[states.size() - 1 - count]].places.size();
+    if (count >= least && size > room) break;
+    room -= std::min(room, size);
+  }
+  states.erase(states.begin(), states.end() - static_cast<std::ptrdiff_t>(count));
+
+  // A node is younger than what it returns to: marks go down, copies up.
+  std::vector<bool> wanted(old_callers.size());
+  const auto want = [&](const Places& places) {
+    for (const Place p : places) {
+      if (p != text_end) wanted[static_cast<Callers>(p)] = true;
+    }
+  };
+  for (const State state : states) want(old_states[state].places);
+  for (std::size_t i = old_callers.size(); i-- > 0;) {
+    if (wanted[i]) want(old_callers[i]);
+  }
+  std::vector<Callers> renamed(old_callers.size());
+  const auto rename = [&](Places places) {
+    for (Place& p : places) {
+      if (p != text_end) p = place(state_of(p), renamed[static_cast<Callers>(p)]);
+    }
+    sort_unique(places);
+    return places;
+  };
+  for (std::size_t i = 0; i < old_callers.size(); ++i) {
+    if (wanted[i]) renamed[i] = callers(rename(old_callers[i]));
+  }
+  for (State& state : states)
+    state = intern(rename(old_states[state].places), old_states[state].allowed.end);
+  limit_ = std::max(most_places, 2 * held_);  // deep nesting may be most of it
 }
 
 void Automaton::charge(std::size_t places) {
@@ -61,7 +100,6 @@ void Automaton::charge(std::size_t places) {
 Automaton::State Automaton::next(State state, std::uint8_t byte) {
   const std::uint64_t key = static_cast<std::uint64_t>(state) * 256 + byte;
   if (const auto known = steps_.find(key); known != steps_.end()) return known->second;
-  if (held_ > most_places) throw resource_error("the constraint has too many states");
   Places work;
   for (const Place p : states_[state].places) {
     for (const auto& edge : grammar_.edges(state_of(p))) {

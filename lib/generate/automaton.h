@@ -29,10 +29,13 @@ class Automaton {
 
   static constexpr State start = 0;
   const Allowed& allowed(State state) const { return states_[state].allowed; }
-  // The state after an allowed byte. Errors: resource (too many states).
+  // The state after an allowed byte.
   State next(State state, std::uint8_t byte);
-  // Forgets all states when they have become many: all but `start` are invalid then.
-  void trim();
+  // Whether it is time to keep() what is still wanted.
+  bool full() const;
+  // Forgets all other states; these get new names. The last ones are kept as long as there is room,
+  // `least` of them in any case: earlier ones leave the front of the list.
+  void keep(std::vector<State>& states, std::size_t least);
 
  private:
   using Callers = std::uint32_t;
@@ -74,7 +77,7 @@ class Automaton {
   std::vector<Places> callers_;
   std::unordered_map<Places, Callers, Hash> callers_ids_;
   std::unordered_map<std::uint64_t, State> steps_;  // state * 256 + byte -> state
-  std::size_t held_ = 0;                            // places in memory
+  std::size_t held_ = 0, limit_ = 0;                // places in memory
 
   // Of close():
   std::unordered_set<Place> seen_;

@@ -45,17 +45,24 @@ const Allowed& Constraint::allowed() const {
 
 void Constraint::advance(std::uint8_t byte) {
   if (!allowed().has(byte)) throw internal_error("a byte that the constraint does not allow");
+  if (automaton_->full()) {
+    constexpr std::size_t least = 257;
+    const std::size_t before = path_.size();
+    automaton_->keep(path_, least);
+    forgotten_ += static_cast<std::int64_t>(before - path_.size());
+  }
   path_.push_back(automaton_->next(path_.back(), byte));
 }
 
 void Constraint::rollback(std::int64_t count) {
-  if (count < 0 || count > length()) throw internal_error("a constraint has no such many bytes");
+  if (count < 0 || count >= static_cast<std::int64_t>(path_.size()))
+    throw internal_error("a constraint has no such many bytes to take back");
   path_.resize(path_.size() - static_cast<std::size_t>(count));
 }
 
 void Constraint::reset() {
   path_ = {Automaton::start};
-  automaton_->trim();
+  forgotten_ = 0;
 }
 
 Constraint json_constraint() {
@@ -67,7 +74,12 @@ Constraint json_constraint() {
 }
 
 Constraint schema_constraint(const Json& schema) {
-  return constraint(schema_grammar(schema));
+  try {
+    return constraint(schema_grammar(schema));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::usage) throw input_error(error.what());  // it is a file's fault
+    throw;
+  }
 }
 
 Constraint regex_constraint(std::string_view pattern) {

@@ -665,6 +665,40 @@ TEST_CASE("constraint: ambiguity and depth do not multiply the work") {
   for (int i = 0; i < 20; ++i) walk(regex, random, 500);
 }
 
+TEST_CASE("constraint: states that are no longer wanted make room") {
+  // Each letter may begin another repetition: every byte makes a state of more places.
+  Constraint large = regex_constraint("(\\w+ ?){1,2200}"), small = regex_constraint("(\\w+ ?)+");
+  Random random(10);
+  std::string text;
+  for (int i = 0; i < 2200; ++i) {
+    text += i % 50 == 49 ? ' ' : static_cast<char>('a' + random.below(26));
+    large.advance(byte_of(text.back()));
+    small.advance(byte_of(text.back()));
+    REQUIRE(large.allowed().bytes == small.allowed().bytes);
+    REQUIRE(large.allowed().end == small.allowed().end);
+  }
+  CHECK(large.length() == 2200);
+  large.rollback(256);
+  small.rollback(256);
+  CHECK(large.allowed().bytes == small.allowed().bytes);
+  CHECK_THROWS_AS(large.rollback(1944), Error);  // earlier states are gone: room was made
+  CHECK(small.length() == 1944);
+  small.rollback(1944);
+  large.reset();
+  CHECK(large.allowed().bytes == small.allowed().bytes);
+  CHECK(large.length() == 0);
+
+  // The same with callers: nesting survives.
+  Constraint json = json_constraint();
+  std::string deep;
+  for (int i = 0; i < 30'000; ++i) {
+    deep += "[\n[ ";
+    for (const char c : std::string_view("[\n[ ")) json.advance(byte_of(c));
+  }
+  for (int i = 0; i < 60'000; ++i) json.advance(']');
+  CHECK(json.complete());
+}
+
 // Run by name: build/release/tests/constraint_test '[cost]'.
 TEST_CASE("constraint: cost of a byte", "[.][cost]") {
   const auto cost = [](const char* name, const auto& make) {

@@ -37,17 +37,18 @@ class Constraint {
   const Allowed& allowed() const;
   // The text is complete and nothing may follow.
   bool complete() const { return !allowed().any_byte(); }
-  // Errors: internal (a byte that is not allowed: the text stays as it is), resource (too many
-  // states).
+  // Errors: internal (a byte that is not allowed: the text stays as it is).
   void advance(std::uint8_t byte);
-  // Takes the last `count` bytes back. Errors: internal, when there are fewer.
+  // Takes the last `count` bytes back: any number, but of a constraint with very many states
+  // perhaps 256 at most. Errors: internal, when there are fewer.
   void rollback(std::int64_t count);
   void reset();
-  std::int64_t length() const { return static_cast<std::int64_t>(path_.size()) - 1; }
+  std::int64_t length() const { return forgotten_ + static_cast<std::int64_t>(path_.size()) - 1; }
 
  private:
   std::unique_ptr<Automaton> automaton_;
   std::vector<std::uint32_t> path_;  // the state after each byte, the start first
+  std::int64_t forgotten_ = 0;       // states that have left its front
 };
 
 // The sets. Errors: usage (not of the language, too large, no text at all), for a schema input
