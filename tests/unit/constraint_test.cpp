@@ -729,5 +729,11 @@ TEST_CASE("constraint: cost of a byte", "[.][cost]") {
   cost("schema", [] { return schema_constraint(schema(schemas[0])); });
   cost("recursive schema", [] { return schema_constraint(schema(schemas[3])); });
   cost("ambiguous schema", [] { return schema_constraint(schema(schemas[4])); });
+  cost("wide schema", [] {  // 100 members that may be missing, each one of 50 words
+    Json words = Json::array(), root = {{"type", "object"}};
+    for (int i = 0; i < 50; ++i) words.push_back(cat("word ", i * 7919));
+    for (int i = 0; i < 100; ++i) root["properties"][cat("member", i)] = {{"enum", words}};
+    return schema_constraint(root);
+  });
   cost("regex", [] { return regex_constraint("(a|b)*a(a|b){12}"); });
 }

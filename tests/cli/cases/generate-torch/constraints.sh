@@ -3,19 +3,23 @@
 . "$CLI_TESTS/lib.sh"
 model=$REPOSITORY/tests/data/models/hf
 generate() { blt-generate "$model" -p x -q "$@"; }
-each() { for seed in 1 2 3 4 5 6 7 8; do generate --seed "$seed" --json "$@"; done; }
+each() { generate -p 1 -p 2 -p 3 -p 4 -p 5 -p 6 -p 7 --seed 1 --json "$@"; }  # each prompt has its own choices
 
 cat > check.py <<'TXT'
-import json, re, sys
+import base64, json, re, sys
+def whole(t):  # the last character may be cut
+    text = base64.b64decode(t["bytes_base64"]) if "bytes_base64" in t else t["text"].encode()
+    cut = range(4 if t["finish_reason"] == "length" else 1)
+    return any(text[:len(text) - n].decode(errors="replace").encode() == text[:len(text) - n] for n in cut)
 what, told = sys.argv[1], [json.loads(line) for line in sys.stdin]
 ends = sorted({t["finish_reason"] for t in told})
 if what == "json":
-    good = all(json.loads(t["text"]) is not NotImplemented for t in told if t["finish_reason"] != "length")
+    good = len([json.loads(t["text"]) for t in told if t["finish_reason"] != "length"]) > 0
 elif what == "person":
     people = [json.loads(t["text"]) for t in told]
     good = all(list(p) in (["name", "age"], ["age"]) and 0 <= p["age"] <= 150 and len(p.get("name", "")) <= 5 for p in people)
 elif what == "utf8":
-    good = all("bytes_base64" not in t or t["finish_reason"] == "length" for t in told)
+    good = all(map(whole, told))
 else:
     good = all(re.fullmatch(what, t["text"]) for t in told)
 print(what, "good" if good else told, ends)
