@@ -24,6 +24,8 @@ config::Program make_program(GenerateConfig& c) {
        "the most likely text up to the next heading"},
       {"blt-generate model/ -p 'The ' -t 0.8 --top-p 0.95 --seed 1 --json",
        "a choice that can be repeated, told as JSON"},
+      {"blt-generate model/ -p 'Answer: ' --choices 'yes|no|not sure'",
+       "one of three texts; others are --regex, --json-schema and --grammar json"},
       {"head -c 1000 page.txt | blt-generate model/ --show-patches",
        "go on from a file, with the borders of patches"},
   };

@@ -5,8 +5,9 @@ _blt_generate() {
   local flags choices=
   case $command in
     *)
-      flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --grammar --json-schema --regex --choices --utf8 --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
+        --grammar) choices='json';;
         --dtype) choices='auto float32 bfloat16';;
         --compat) choices='auto meta hf';;
         --hash-tables) choices='memory mapped';;

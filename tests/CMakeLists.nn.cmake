@@ -17,3 +17,10 @@ if(BLT_TORCH)
   blt_nn_test(engine_test unit/engine_test.cpp)
   blt_nn_test(hf_greedy_test parity/hf_greedy_test.cpp)
 endif()
+
+# Constraints need no Torch: their sources are part of the test, so that every preset's sanitizers see them.
+set(constraint_sources)
+foreach(source automaton characters constraint grammar json_grammar json_schema regex)
+  list(APPEND constraint_sources ${PROJECT_SOURCE_DIR}/lib/generate/${source}.cpp)
+endforeach()
+blt_test(constraint_test SOURCES unit/constraint_test.cpp ${constraint_sources} LIBS blt_core_shared)

@@ -11,6 +11,15 @@ void check(const GenerateConfig& c) {
   for (const auto& stop : c.stop) {
     if (stop.empty()) throw usage_error("--stop: an empty string would stop before the first byte");
   }
+  const char* constraint = nullptr;
+  for (const auto& [flag, value] : {std::pair("--grammar", &c.grammar),
+                                    {"--json-schema", &c.json_schema},
+                                    {"--regex", &c.regex},
+                                    {"--choices", &c.choices}}) {
+    if (!*value) continue;
+    if (constraint) throw usage_error(cat(constraint, " and ", flag, " exclude each other"));
+    constraint = flag;
+  }
   if (c.show_patches && c.json) throw usage_error("--show-patches and --json exclude each other");
   if (c.show_patches && c.raw) throw usage_error("--show-patches and --raw exclude each other");
   if (c.raw && c.json)
@@ -79,6 +88,31 @@ void describe_sampling(Fields& fields, GenerateConfig& c) {
   seed.min = 0;
 }
 
+void describe_constraints(Fields& fields, GenerateConfig& c) {
+  fields.group("Constraints");
+  Field& grammar = fields.add("grammar", "--grammar", &c.grammar, "NAME", "write a JSON text");
+  grammar.choices = {"json"};
+  grammar.details =
+      "Bytes that lead out of what is asked for have no probability. The text ends by itself where "
+      "nothing may follow; --max-bytes may end it before. The prompt is no part of it. Of these "
+      "options one at most; each may have --utf8 beside it.";
+  fields
+      .add("json_schema", "--json-schema", &c.json_schema, "FILE",
+           "write a JSON text that meets this JSON Schema")
+      .details =
+      "type, properties, required, additionalProperties, items, prefixItems, minItems, maxItems, "
+      "enum, const, minLength, maxLength, pattern, minimum, maximum, exclusiveMinimum, "
+      "exclusiveMaximum, anyOf, oneOf (as anyOf) and $ref within the schema; other keywords that "
+      "say what is valid are errors. Members come in the schema's order.";
+  fields
+      .add("regex", "--regex", &c.regex, "PATTERN",
+           "write a text that the regular expression matches from end to end")
+      .details = "ECMAScript's syntax without back references and assertions.";
+  fields.add("choices", "--choices", &c.choices, "A|B|C", "write one of these texts").details =
+      "\\| stands for a | within a text, \\\\ for a \\.";
+  fields.add("utf8", "--utf8", &c.utf8, "", "write valid UTF-8 only");
+}
+
 void describe_output(Fields& fields, GenerateConfig& c) {
   fields.group("Output");
   fields.add("echo", "--echo", &c.echo, "", "write the prompt before the text").common = true;
@@ -93,7 +127,7 @@ void describe_output(Fields& fields, GenerateConfig& c) {
       fields.add("json", "--json", &c.json, "", "one JSON object a prompt instead of the text");
   json.common = true;
   json.details =
-      "prompt, text, finish_reason (length, eos, stop or signal), bytes, patches, seconds, "
+      "prompt, text, finish_reason (length, eos, stop, constraint or signal), bytes, patches, seconds, "
       "bytes_per_second, prompt_bytes, "
       "prompt_seconds, seed. prompt_base64 and bytes_base64 stand for a prompt and a text that are "
       "not valid UTF-8.";
@@ -123,6 +157,7 @@ void describe(Fields& fields, GenerateConfig& c) {
   describe_prompts(fields, c);
   describe_length(fields, c);
   describe_sampling(fields, c);
+  describe_constraints(fields, c);
   describe_output(fields, c);
   describe_engine(fields, c);
 }

@@ -96,21 +96,25 @@ bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
 
 std::string Generator::run(std::uint64_t seed, Stream& stream, Completion& out) {
   Sampler sampler(sampler_options(config_), seed);
-  while (out.steps < config_.max_bytes) {
+  if (constraint_) constraint_->reset();
+  const auto complete = [&] { return constraint_ && constraint_->complete(); };
+  while (out.steps < config_.max_bytes && !complete()) {
     if (stop_signal()) return "signal";
-    const patch::TokenId id = sampler.next(logits_);
+    const patch::TokenId id =
+        sampler.next(logits_, constraint_ ? &constraint_->allowed() : nullptr);
     if (id == patch::eos_id) return "eos";
+    if (constraint_) constraint_->advance(static_cast<std::uint8_t>(id - patch::byte_offset));
     stream.byte(static_cast<char>(id - patch::byte_offset),
                 engine_.starts_patch(engine_.position()));
     ++out.steps;
     if (stream.stopped()) return "stop";
     if (!stream.flush()) return "closed";
     tell_progress(out, false);
-    if (out.steps == config_.max_bytes) break;
+    if (out.steps == config_.max_bytes || complete()) break;
     logits_ = engine_.step(id);
     warn_length();
   }
-  return "length";
+  return complete() ? "constraint" : "length";
 }
 
 void Generator::warn_length() {

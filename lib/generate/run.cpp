@@ -61,6 +61,7 @@ std::string summary(const Completion& c, const Engine::Facts& facts) {
                    " bytes/s, ended by ",
                    c.finish_reason == "length" ? "--max-bytes"
                    : c.finish_reason == "stop" ? "a stop string"
+                   : c.finish_reason == "constraint" ? "the constraint"
                                                : c.finish_reason);
 }
 
@@ -87,6 +88,7 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
   check(config);
   if (!config.output.empty()) check_output_path(config.output, config.force);
   const std::vector<std::string> prompts = read_prompts(config);
+  const auto constraint = make_constraint(config);
   EngineOptions options;
   options.exact = config.engine == "exact";
   const auto engine =
@@ -95,7 +97,7 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
   if (!is_greedy(config)) reporter.info(cat("seed ", *config.seed));
 
   Output output(config);
-  Generator generator(*engine, config, reporter);
+  Generator generator(*engine, config, reporter, constraint.get());
   const Write stream = [&](std::string_view text) { return output.write(text); };
   for (std::size_t i = 0; i < prompts.size() && !stop_signal(); ++i) {
     // Each prompt has its own choices, whatever prompts come before it.

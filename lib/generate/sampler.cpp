@@ -5,13 +5,26 @@
 #include <cmath>
 
 #include "blt/base/error.h"
+#include "blt/generate/constraint.h"
 
 namespace blt::generate {
 namespace {
 
-bool allowed(std::size_t id, bool eos) {
-  return id >= patch::byte_offset || (eos && id == patch::eos_id);
-}
+// The ids that may be chosen.
+class Choice {
+ public:
+  Choice(bool eos, const Allowed* allowed)
+      : allowed_(allowed),
+        eos_(!allowed ? eos : allowed->end && (eos || !allowed->any_byte())) {}
+  bool has(std::size_t id) const {
+    if (id < patch::byte_offset) return eos_ && id == patch::eos_id;
+    return !allowed_ || allowed_->has(static_cast<std::uint8_t>(id - patch::byte_offset));
+  }
+
+ private:
+  const Allowed* allowed_;
+  bool eos_;
+};
 
 void check_logits(std::span<const float> logits) {
   if (logits.size() != static_cast<std::size_t>(patch::vocab_size))
@@ -38,24 +51,30 @@ void keep_nucleus(std::vector<Candidate>& list, double p) {
 
 }  // namespace
 
-patch::TokenId best(std::span<const float> logits, bool eos) {
+patch::TokenId best(std::span<const float> logits, bool eos, const Allowed* allowed) {
   check_logits(logits);
-  std::size_t id = patch::byte_offset;
+  const Choice choice(eos, allowed);
+  std::size_t id = logits.size();
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (allowed(i, eos) && (logits[i] > logits[id] || (logits[i] == logits[id] && i < id))) id = i;
+    if (choice.has(i) && (id == logits.size() || logits[i] > logits[id])) id = i;
   }
+  if (id == logits.size()) throw internal_error("nothing may be chosen");
   return static_cast<patch::TokenId>(id);
 }
 
-std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOptions& o) {
-  const patch::TokenId top = best(logits, o.eos);
+std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOptions& o,
+                                  const Allowed* allowed) {
+  const patch::TokenId top = best(logits, o.eos, allowed);
   if (o.temperature == 0) return {{top, 1.0}};
   const double high = logits[top];
-  if (high == -INFINITY)
+  if (high == -INFINITY) {
+    if (allowed) return {{top, 1.0}};  // the model rules all of it out, but one it must be
     throw input_error("the model gives no byte a probability: its weights are damaged");
+  }
+  const Choice choice(o.eos, allowed);
   std::vector<Candidate> list;
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (!allowed(i, o.eos)) continue;
+    if (!choice.has(i)) continue;
     const double p = std::exp((static_cast<double>(logits[i]) - high) / o.temperature);
     if (p > 0) list.push_back({static_cast<patch::TokenId>(i), p});
   }
@@ -76,9 +95,9 @@ std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOp
   return list;
 }
 
-patch::TokenId Sampler::next(std::span<const float> logits) {
-  if (options_.temperature == 0) return best(logits, options_.eos);
-  const auto list = candidates(logits, options_);
+patch::TokenId Sampler::next(std::span<const float> logits, const Allowed* allowed) {
+  if (options_.temperature == 0) return best(logits, options_.eos, allowed);
+  const auto list = candidates(logits, options_, allowed);
   double at = random_.uniform();
   for (const auto& c : list) {
     if (at < c.probability) return c.id;

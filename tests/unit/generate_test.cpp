@@ -76,11 +76,12 @@ struct Told {
   std::string all;
 };
 
-Told recite(const std::string& prompt, const std::string& script, GenerateConfig config) {
+Told recite(const std::string& prompt, const std::string& script, GenerateConfig config,
+            Constraint* constraint = nullptr) {
   config.greedy = true;
   Reciter engine(static_cast<std::int64_t>(prompt.size()), script);
   NullReporter reporter;
-  Generator generator(engine, config, reporter);
+  Generator generator(engine, config, reporter, constraint);
   Told told;
   told.completion = generator.complete(prompt, 1, [&](std::string_view text) {
     told.writes.emplace_back(text);
@@ -187,6 +188,34 @@ TEST_CASE("generation ends by length, EOS or a stop string") {
   CHECK(recite("p", "abc", config).all == "\n");
 }
 
+TEST_CASE("a constrained text is one of the constraint, whatever the model would like") {
+  Constraint regex = regex_constraint("a(b|#)+c?");
+  const Told free = recite("p", "xbcd", {}, &regex);  // after a b c nothing may follow
+  CHECK(free.completion.text == "abc");
+  CHECK(free.completion.finish_reason == "constraint");
+  CHECK(free.completion.steps == 3);
+  const Told ended = recite("p", "ab", {}, &regex);  // the next text begins anew
+  CHECK(ended.completion.text == "ab");
+  CHECK(ended.completion.finish_reason == "eos");
+  const Told early = recite("p", "", {}, &regex);  // no end is allowed before two bytes
+  CHECK(early.completion.text == "a#");
+  GenerateConfig config;
+  config.ignore_eos = true;
+  config.max_bytes = 5;
+  CHECK(recite("p", "ab", config, &regex).completion.text == "ab###");
+  CHECK(recite("p", "ab", config, &regex).completion.finish_reason == "length");
+  config.max_bytes = 3;
+  CHECK(recite("p", "abc", config, &regex).completion.finish_reason == "constraint");
+  config.max_bytes = 2;
+  CHECK(recite("p", "abc", config, &regex).completion.finish_reason == "length");
+  config.max_bytes = 9;
+  config.stop = {"bc"};
+  CHECK(recite("p", "abc", config, &regex).completion.finish_reason == "stop");
+  Constraint nothing = regex_constraint("");
+  CHECK(recite("p", "abc", config, &nothing).completion.finish_reason == "constraint");
+  CHECK(recite("p", "abc", config, &nothing).completion.text == "");
+}
+
 TEST_CASE("a held beginning of a stop string is shown when the text ends") {
   GenerateConfig config;
   config.stop = {"cdX"};
@@ -278,5 +307,9 @@ TEST_CASE("options that exclude each other are refused") {
   config.show_patches = true;
   CHECK_THROWS_AS(check(config), Error);
   config.json = false;
+  config.regex = "a";
+  config.utf8 = true;
   CHECK_NOTHROW(check(config));
+  config.choices = "a|b";
+  CHECK_THROWS_AS(check(config), Error);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "blt/base/error.h"
+#include "blt/generate/constraint.h"
 #include "blt/generate/sampler.h"
 
 using namespace blt;
@@ -143,6 +144,43 @@ TEST_CASE("greedy takes the lowest of equals") {
   greedy.temperature = 0;
   Sampler sampler(greedy, 1);
   for (int i = 0; i < 10; ++i) CHECK(sampler.next(logits_of(four)) == 10);
+}
+
+TEST_CASE("what a constraint leaves out has no probability before any filter") {
+  Allowed allowed;
+  for (const int id : {20, 40, 50}) allowed.bytes[0] |= std::uint64_t{1} << (id - 4);
+  SamplerOptions options;
+  const auto list = candidates(logits_of(four), options, &allowed);
+  CHECK(ids(list) == std::vector<int>{20, 40});
+  CHECK(list[0].probability == Approx(0.3 / 0.35));
+  options.top_k = 1;
+  CHECK(ids(candidates(logits_of(four), options, &allowed)) == std::vector<int>{20});
+  options = {};
+  options.min_p = 0.16;  // of 0.3, not of 0.5
+  CHECK(ids(candidates(logits_of(four), options, &allowed)) == std::vector<int>{20, 40});
+  options = {};
+  options.top_p = 0.85;
+  CHECK(ids(candidates(logits_of(four), options, &allowed)) == std::vector<int>{20});
+  CHECK(best(logits_of(four), true, &allowed) == 20);
+  CHECK(best(logits_of({{30, 1}}), true, &allowed) == 20);  // of equals the lowest
+  CHECK(ids(candidates(logits_of({{30, 1}}), {}, &allowed)) == std::vector<int>{20});
+  Sampler sampler({}, 3);
+  for (int i = 0; i < 50; ++i) CHECK(sampler.next(logits_of(four), &allowed) % 20 == 0);
+}
+
+TEST_CASE("a constraint says whether the text may end; where nothing else is left it ends") {
+  const auto logits = logits_of({{2, 0.6}, {65, 0.4}});
+  Allowed allowed;
+  allowed.bytes[0] = std::uint64_t{1} << (65 - 4);
+  CHECK(best(logits, true, &allowed) == 65);
+  allowed.end = true;
+  CHECK(best(logits, true, &allowed) == 2);
+  CHECK(best(logits, false, &allowed) == 65);
+  allowed.bytes = {};
+  CHECK(best(logits, false, &allowed) == 2);
+  CHECK(ids(candidates(logits, {}, &allowed)) == std::vector<int>{2});
+  allowed.end = false;
+  CHECK_THROWS_AS(best(logits, true, &allowed), Error);
 }
 
 TEST_CASE("the same seed draws the same") {

@@ -27,6 +27,10 @@ struct GenerateConfig {
   double top_p = 1, min_p = 0;
   std::optional<std::int64_t> seed;
 
+  // At most one of these; they say what the text may be.
+  std::optional<std::string> grammar, json_schema, regex, choices;  // json_schema: a file
+  bool utf8 = false;
+
   bool echo = false;
   bool raw = false;
   bool show_patches = false;

@@ -11,6 +11,8 @@
 
 namespace blt::generate {
 
+struct Allowed;  // of a constraint
+
 struct SamplerOptions {
   double temperature = 1;  // 0: greedy
   std::int64_t top_k = 0;  // 0: all
@@ -27,16 +29,19 @@ struct Candidate {
 // What may be chosen, most likely first (of equals the lower id), probabilities summing to 1. Bytes
 // and, where allowed, EOS; never the other special ids. The temperature comes first, then top-k,
 // top-p (the fewest of the best whose sum reaches it) and min-p (relative to the best). At least
-// one candidate remains. logits: [260]. Errors: input, when the logits are no numbers.
-std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOptions& options);
+// one candidate remains. With `allowed`, what it leaves out has no probability from the start; where it
+// leaves nothing but the end, EOS is chosen whatever the options say. logits: [260]. Errors: input,
+// when the logits are no numbers.
+std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOptions& options,
+                                  const Allowed* allowed = nullptr);
 
 // The most likely id; of equals the lowest.
-patch::TokenId best(std::span<const float> logits, bool eos);
+patch::TokenId best(std::span<const float> logits, bool eos, const Allowed* allowed = nullptr);
 
 class Sampler {
  public:
   Sampler(const SamplerOptions& options, std::uint64_t seed) : options_(options), random_(seed) {}
-  patch::TokenId next(std::span<const float> logits);
+  patch::TokenId next(std::span<const float> logits, const Allowed* allowed = nullptr);
 
  private:
   SamplerOptions options_;
