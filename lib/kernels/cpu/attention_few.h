@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Attention of a few queries, as in decoding: keys and values are read once, in pieces that threads share ("split keys",
+// Dao et al. 2023), and the pieces' softmaxes are joined. Pieces do not depend on the number of threads.
+#pragma once
+
+#include <math.h>
+
+#include "attention_short.h"
+
+namespace blt::kernels::BLT_ISA {
+namespace few {
+
+constexpr int64_t most_queries = 16, piece = 256;  // keys of a piece
+
+// Whether this is such a case: some query sees more than `least_keys`.
+static inline bool fits(const Attention& p, int64_t least_keys) {
+  if (p.queries > most_queries || p.head_dim % lanes != 0) return false;
+  for (int64_t q = 0; q < p.queries; ++q) {
+    if (p.last[q] - p.first[q] > least_keys) return true;
+  }
+  return false;
+}
+
+template <int half>
+static inline Vec fold(Vec a, Vec b) {
+  VecInt low, high;
+  for (int i = 0; i < lanes; ++i) {
+    const int from = i / half * 2 * half + i % half;  // lanes of b come after those of a
+    low[i] = from;
+    high[i] = from + half;
+  }
+  return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+}
+
+// The sums of 16 vectors, in their order.
+static inline Vec sums(const Vec* x) {
+  Vec a[8], b[4];
+  for (int i = 0; i < 8; ++i) a[i] = fold<8>(x[2 * i], x[2 * i + 1]);
+  for (int i = 0; i < 4; ++i) b[i] = fold<4>(a[2 * i], a[2 * i + 1]);
+  return fold<1>(fold<2>(b[0], b[1]), fold<2>(b[2], b[3]));
+}
+
+// What one piece says to one head of one query: a maximum, a sum of weights, and the weighted values.
+struct Part {
+  float top, total;
+  float* out;
+};
+
+template <class T>
+struct Few {
+  const Attention& p;
+  int64_t dim = p.head_dim, stride = p.kv_heads * dim, group = p.heads / p.kv_heads, low, high;
+  int64_t pieces;
+  float *query, *parts;  // parts: [pieces][queries][heads][2 + dim]
+
+  explicit Few(const Attention& attention) : p(attention), low(p.first[0]), high(p.last[0]) {
+    for (int64_t q = 1; q < p.queries; ++q) {
+      low = least(low, p.first[q]);
+      high = p.last[q] > high ? p.last[q] : high;
+    }
+    pieces = high > low ? (high - low + piece - 1) / piece : 0;
+    const int64_t width = p.queries * p.heads * dim;
+    query = scratch_floats(width + pieces * p.queries * p.heads * (2 + dim));
+    parts = query + width;
+    for (int64_t i = 0; i < width; ++i) query[i] = get(static_cast<const T*>(p.q) + i) * p.scale;
+  }
+
+  Part part(int64_t index, int64_t q, int64_t head) const {
+    float* at = parts + ((index * p.queries + q) * p.heads + head) * (2 + dim);
+    return {at[0], at[1], at + 2};
+  }
+
+  // Scores of keys [begin, end) for one head of one query; the rest of the last vector is masked.
+  void score(int64_t q, int64_t head, int64_t begin, int64_t end, float* scores) const {
+    const T* k = static_cast<const T*>(p.k) + head / group * dim;
+    const float* x = query + (q * p.heads + head) * dim;
+    for (int64_t j = begin; j < end; j += lanes) {
+      const int64_t count = least(lanes, end - j);
+      Vec products[lanes] = {};
+      for (int64_t i = 0; i < count; ++i) {
+        const T* key = k + (j + i) * stride;
+        for (int64_t d = 0; d < dim; d += lanes) products[i] += load(x + d) * load(key + d);
+      }
+      Vec all = sums(products);
+      for (int64_t i = count; i < lanes; ++i) all[i] = -INFINITY;
+      store(scores + j - begin, all);
+    }
+  }
+
+  void weigh(int64_t head, int64_t begin, int64_t end, float* scores, float* out) const {
+    const int64_t count = end - begin, padded = (count + lanes - 1) / lanes * lanes;
+    Vec most = load(scores);
+    for (int64_t j = lanes; j < padded; j += lanes) most = max(most, load(scores + j));
+    const float top = maximum(most);
+    Vec added{};
+    for (int64_t j = 0; j < padded; j += lanes) {
+      const Vec s = load(scores + j), w = s < -3e38f ? Vec{} : exp(s - top);
+      store(scores + j, w);
+      added += w;
+    }
+    out[0] = top;
+    out[1] = sum(added);
+    const T* v = static_cast<const T*>(p.v) + begin * stride + head / group * dim;
+    for (int64_t d = 0; d < dim; d += 4 * lanes) {
+      const int64_t vectors = least(4, (dim - d) / lanes);
+      Vec acc[4] = {};
+      for (int64_t j = 0; j < count; ++j) {
+        const float w = scores[j];
+        for (int64_t i = 0; i < vectors; ++i) acc[i] += load(v + j * stride + d + i * lanes) * w;
+      }
+      for (int64_t i = 0; i < vectors; ++i) store(out + 2 + d + i * lanes, acc[i]);
+    }
+  }
+
+  void run_piece(int64_t index, int64_t head) const {
+    alignas(64) float scores[piece + lanes];
+    for (int64_t q = 0; q < p.queries; ++q) {
+      const int64_t from = low + index * piece, to = from + piece;
+      const int64_t begin = p.first[q] > from ? p.first[q] : from, end = least(p.last[q], to);
+      float* out = parts + ((index * p.queries + q) * p.heads + head) * (2 + dim);
+      if (begin >= end) {
+        out[0] = -INFINITY;
+        continue;
+      }
+      score(q, head, begin, end, scores);
+      weigh(head, begin, end, scores, out);
+    }
+  }
+
+  void join(int64_t q, int64_t head) const {
+    float top = -INFINITY, total = 0;
+    for (int64_t i = 0; i < pieces; ++i) top = part(i, q, head).top > top ? part(i, q, head).top : top;
+    float* sum_out = query + (q * p.heads + head) * dim;  // not needed any more
+    memset(sum_out, 0, sizeof(float) * static_cast<size_t>(dim));
+    for (int64_t i = 0; i < pieces; ++i) {
+      const Part one = part(i, q, head);
+      if (one.top == -INFINITY) continue;
+      const float share = expf(one.top - top);
+      total += one.total * share;
+      for (int64_t d = 0; d < dim; d += lanes) store(sum_out + d, load(sum_out + d) + load(one.out + d) * share);
+    }
+    const float inverse = total > 0 ? 1.0f / total : 0.0f;
+    T* out = static_cast<T*>(p.out) + (q * p.heads + head) * dim;
+    for (int64_t d = 0; d < dim; d += lanes) store(out + d, load(sum_out + d) * inverse);
+    p.log_sum[q * p.heads + head] = total > 0 ? top + logf(total) : 0.0f;
+  }
+};
+
+template <class T>
+void forward(const Attention& p) {
+  const Few<T> few(p);
+  const auto body = [&](int64_t i) { few.run_piece(i / p.heads, i % p.heads); };
+  if ((few.high - few.low) * p.queries * p.heads * p.head_dim < 65536) {  // too little to share
+    for (int64_t i = 0; i < few.pieces * p.heads; ++i) body(i);
+  } else {
+    for_each_task(few.pieces * p.heads, body);
+  }
+  for (int64_t i = 0; i < p.queries * p.heads; ++i) few.join(i / p.heads, i % p.heads);
+}
+
+}  // namespace few
+}  // namespace blt::kernels::BLT_ISA
