@@ -141,8 +141,11 @@ void describe_engine(Fields& fields, GenerateConfig& c) {
   describe_model_options(fields, c.options, "bfloat16 where it is fast");
   describe_blt_options(fields, c.options);
   Field& dtype = *fields.find("dtype");
+  dtype.choices.push_back("int8");
+  dtype.help = "of weights; auto: bfloat16 where it is fast";
   dtype.details =
-      "The entropy model, which decides where patches begin, always computes in float32.";
+      "Decoding reads every weight for a byte, so its time goes with their size; on the CPU sums stay float32. int8: with a "
+      "scale a row, CPU only. The entropy model, which decides where patches begin, always stays float32.";
   Field& engine =
       fields.add("engine", "--engine", &c.engine, "NAME",
                  "cached: keys and values are kept; exact: all is computed anew for each byte");

@@ -15,16 +15,23 @@ bool is_matrix(const std::string& name) {
   return ends_with("proj.weight") || ends_with("projection.weight") || ends_with("lm_head.weight");
 }
 
-// Products convert their weights to the compute type each time: done once, that costs nothing for a
-// byte.
-model::ParameterVisitor narrow() {
-  return [](const std::string& name, at::Tensor& parameter) {
-    if (is_matrix(name)) parameter = parameter.to(at::kBFloat16);
+// A byte reads every matrix once, so its time goes with their size.
+model::ParameterVisitor narrow(Weights weights) {
+  return [weights](const std::string& name, at::Tensor& parameter) {
+    if (!is_matrix(name)) return;
+    if (weights == Weights::int8 && !parameter.is_cpu()) throw usage_error("int8 weights are for the CPU");
+    parameter = weights == Weights::int8 ? nn::quantise(parameter) : parameter.to(at::kBFloat16);
   };
 }
 
-at::ScalarType type_of(const EngineOptions& options) {
-  return options.bfloat16 ? at::kBFloat16 : at::kFloat;
+// Of activations.
+at::ScalarType type_of(const EngineOptions& options, at::Device device) {
+  return options.weights == Weights::bfloat16 && !device.is_cpu() ? at::kBFloat16 : at::kFloat;
+}
+
+Weights weights_of(const std::string& dtype, at::Device device) {
+  if (dtype == "int8") return Weights::int8;
+  return nn::compute_type(dtype, device) == at::kBFloat16 ? Weights::bfloat16 : Weights::float32;
 }
 
 // A byte of a small model is too little work to share: threads would cost more in waiting than they
@@ -50,24 +57,26 @@ void check_options(const EngineOptions& options) {
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
                                     const EngineOptions& options) {
   check_options(options);
-  if (options.bfloat16) lm->visit("", narrow());
-  if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type_of(options));
-  return std::make_unique<CachedByteLmEngine>(std::move(lm), type_of(options), options);
+  if (options.weights != Weights::float32) lm->visit("", narrow(options.weights));
+  const at::ScalarType type = type_of(options, lm->embedding.device());
+  if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type);
+  return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options);
 }
 
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
   check_options(options);
-  if (options.bfloat16) blt->visit(narrow(), false, false);
+  if (options.weights != Weights::float32) blt->visit(narrow(options.weights), false, false);
+  const at::ScalarType type = type_of(options, blt->embedding.device());
   // An open end's logits change when the text grows: nothing can be kept.
   const auto& c = blt->config;
-  if (options.exact || (c.semantics.open_end && c.patching.max_patch_length)) return std::make_unique<ExactBlt>(std::move(blt), type_of(options));
-  return std::make_unique<CachedBltEngine>(std::move(blt), type_of(options), options);
+  if (options.exact || (c.semantics.open_end && c.patching.max_patch_length)) return std::make_unique<ExactBlt>(std::move(blt), type);
+  return std::make_unique<CachedBltEngine>(std::move(blt), type, options);
 }
 
 std::unique_ptr<Engine> open_engine(const std::string& folder, const ModelOptions& asked,
                                     EngineOptions options) {
   const at::Device device = nn::open_device(asked.device);
-  options.bfloat16 = nn::compute_type(asked.dtype, device) == at::kBFloat16;
+  options.weights = weights_of(asked.dtype, device);
   if (model::model_kind(folder) == model::Kind::byte_lm) {
     std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, model::load_options(asked, device));
     choose_threads(asked.threads, model::parameter_count(lm->config));

@@ -9,7 +9,7 @@ namespace blt {
 
 struct ModelOptions {
   std::string device = "cpu";          // cpu, cuda, cuda:N
-  std::string dtype = "auto";          // auto, float32, bfloat16
+  std::string dtype = "auto";          // auto, float32, bfloat16; blt-generate: int8
   std::string compat = "auto";         // auto, meta, hf: attention semantics (spec section 11)
   std::string hash_tables = "memory";  // memory, mapped
   std::string entropy_model = {};      // the folder of a BLT's entropy model, where it is not its own

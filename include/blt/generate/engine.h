@@ -49,17 +49,20 @@ class Engine {
   virtual const Facts& facts() const = 0;
 };
 
+// On the CPU activations and sums are float32 whatever the weights are; on CUDA bfloat16 holds for both.
+enum class Weights { float32, bfloat16, int8 };  // int8: with a scale a row; CPU only
+
 struct EngineOptions {
   bool exact =
       false;  // compute all anew each time: the reference that the cached engine is tested against
-  bool bfloat16 = false;     // matrix products outside the entropy model
+  Weights weights = Weights::float32;  // of matrices outside the entropy model
   std::int64_t chunk = 512;  // bytes of a prompt that are computed together
   std::int64_t slack = 256;  // ids that rollback() can take back without computing anew
 };
 
-// The model is changed in one way: with bfloat16 its matrices become so.
-// Errors: usage (a patching scheme that looks ahead: topk), input (a scheme that needs entropies
-// without an entropy model).
+// The model is changed in one way: its matrices become of the type of options.weights.
+// Errors: usage (a patching scheme that looks ahead: topk; int8 on CUDA), input (a scheme that needs
+// entropies without an entropy model).
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
                                     const EngineOptions& options);
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options);

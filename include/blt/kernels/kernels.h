@@ -153,9 +153,10 @@ struct ScatterSum {
   std::int64_t groups, dim;
 };
 
-// y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32. CPU only.
+// y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32, and a row's do not
+// depend on the rows beside it. CPU only.
 enum class WeightElement : std::int32_t { f32, bf16, i8 };
-inline constexpr int most_vectors = 8;
+inline constexpr int most_vectors = 32;  // beyond, a matrix product is faster
 struct MatVec {
   struct Part {
     const void* w;  // [out, in] of type; i8: each row is followed by its scale, a float (in + 4 bytes a row)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Attention of a few queries, as in decoding: keys and values are read once, in pieces that threads share ("split keys",
-// Dao et al. 2023), and the pieces' softmaxes are joined. Pieces do not depend on the number of threads.
+// Dao et al. 2023), and the pieces' softmaxes are joined. A query's pieces begin at its own first key, so that its result
+// depends neither on the number of threads nor on the queries beside it.
 #pragma once
 
 #include <math.h>
@@ -49,16 +50,13 @@ struct Part {
 template <class T>
 struct Few {
   const Attention& p;
-  int64_t dim = p.head_dim, stride = p.kv_heads * dim, group = p.heads / p.kv_heads, low, high;
-  int64_t pieces;
+  int64_t dim = p.head_dim, stride = p.kv_heads * dim, group = p.heads / p.kv_heads;
+  int64_t widest = 0, pieces;
   float *query, *parts;  // parts: [pieces][queries][heads][2 + dim]
 
-  explicit Few(const Attention& attention) : p(attention), low(p.first[0]), high(p.last[0]) {
-    for (int64_t q = 1; q < p.queries; ++q) {
-      low = least(low, p.first[q]);
-      high = p.last[q] > high ? p.last[q] : high;
-    }
-    pieces = high > low ? (high - low + piece - 1) / piece : 0;
+  explicit Few(const Attention& attention) : p(attention) {
+    for (int64_t q = 0; q < p.queries; ++q) widest = p.last[q] - p.first[q] > widest ? p.last[q] - p.first[q] : widest;
+    pieces = (widest + piece - 1) / piece;
     const int64_t width = p.queries * p.heads * dim;
     query = scratch_floats(width + pieces * p.queries * p.heads * (2 + dim));
     parts = query + width;
@@ -115,8 +113,7 @@ struct Few {
   void run_piece(int64_t index, int64_t head) const {
     alignas(64) float scores[piece + lanes];
     for (int64_t q = 0; q < p.queries; ++q) {
-      const int64_t from = low + index * piece, to = from + piece;
-      const int64_t begin = p.first[q] > from ? p.first[q] : from, end = least(p.last[q], to);
+      const int64_t begin = p.first[q] + index * piece, end = least(p.last[q], begin + piece);
       float* out = parts + ((index * p.queries + q) * p.heads + head) * (2 + dim);
       if (begin >= end) {
         out[0] = -INFINITY;
@@ -150,7 +147,7 @@ template <class T>
 void forward(const Attention& p) {
   const Few<T> few(p);
   const auto body = [&](int64_t i) { few.run_piece(i / p.heads, i % p.heads); };
-  if ((few.high - few.low) * p.queries * p.heads * p.head_dim < 65536) {  // too little to share
+  if (few.widest * p.queries * p.heads * p.head_dim < 65536) {  // too little to share
     for (int64_t i = 0; i < few.pieces * p.heads; ++i) body(i);
   } else {
     for_each_task(few.pieces * p.heads, body);

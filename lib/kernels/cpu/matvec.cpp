@@ -33,10 +33,16 @@ struct Int8 {
   }
 };
 
+constexpr int steps = 2;  // sums of an output that do not wait for each other: the same however many vectors there are
+#if defined(__AVX512F__)
+constexpr int group = 8;  // vectors whose sums fit into registers
+#else
+constexpr int group = 4;
+#endif
+
 // One row of the matrix after the other, so that memory is read in its order: what its prefetchers are made for.
 template <class Weight, int vectors>
 void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
-  constexpr int steps = vectors == 1 ? 8 : vectors <= 2 ? 4 : vectors <= 4 ? 2 : 1;  // sums that do not wait for each other
   const int64_t in = p.in, stride = Weight::stride(in), whole = in / (steps * lanes) * (steps * lanes);
   const char* row = static_cast<const char*>(part.w) + begin * stride;
   for (int64_t o = begin; o < end; ++o, row += stride) {
@@ -63,12 +69,23 @@ void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t e
   }
 }
 
+// Vectors in groups: the matrix's rows come from the cache after the first.
 template <class Weight>
-void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
-  using Function = void (*)(const MatVec&, const MatVec::Part&, int64_t, int64_t);
-  static constexpr Function functions[most_vectors] = {rows_of<Weight, 1>, rows_of<Weight, 2>, rows_of<Weight, 3>, rows_of<Weight, 4>,
-                                                       rows_of<Weight, 5>, rows_of<Weight, 6>, rows_of<Weight, 7>, rows_of<Weight, 8>};
-  functions[p.rows - 1](p, part, begin, end);
+void rows_of(MatVec p, MatVec::Part part, int64_t begin, int64_t end) {
+  for (int64_t rows = p.rows; rows > 0; rows -= group, p.x += group * p.in, part.y += group * part.out) {
+    switch (rows) {
+      case 1: rows_of<Weight, 1>(p, part, begin, end); break;
+      case 2: rows_of<Weight, 2>(p, part, begin, end); break;
+      case 3: rows_of<Weight, 3>(p, part, begin, end); break;
+#if defined(__AVX512F__)
+      case 4: rows_of<Weight, 4>(p, part, begin, end); break;
+      case 5: rows_of<Weight, 5>(p, part, begin, end); break;
+      case 6: rows_of<Weight, 6>(p, part, begin, end); break;
+      case 7: rows_of<Weight, 7>(p, part, begin, end); break;
+#endif
+      default: rows_of<Weight, group>(p, part, begin, end);
+    }
+  }
 }
 
 }  // namespace
