@@ -66,6 +66,16 @@ void check_shape(const TransformerConfig& c, const char* part) {
   if (!(c.rope_theta > 1)) throw input_error(cat(part, ".rope_theta is not above 1"));
 }
 
+void check_heads(const std::optional<HeadsConfig>& heads) {
+  if (heads && (heads->count < 2 || heads->count > most_heads)) {
+    throw input_error(cat("blt_toolkit.heads.count = ", heads->count, " is not from 2 to ", most_heads));
+  }
+}
+
+std::int64_t heads_parameters(const std::optional<HeadsConfig>& heads, const TransformerConfig& local) {
+  return heads ? heads_parameter_count(*heads, local) : 0;
+}
+
 }  // namespace
 
 std::int64_t ffn_dim(std::int64_t dim, std::int64_t multiple_of) {
@@ -112,6 +122,7 @@ BltConfig blt_preset(std::string_view name) {
 void check(const ByteLmConfig& config) {
   check_shape(config.transformer, "patcher_config");
   if (config.semantics.window < 0) throw input_error("blt_toolkit.window is negative");
+  check_heads(config.heads);
 }
 
 void check(const BltConfig& c) {
@@ -135,6 +146,7 @@ void check(const BltConfig& c) {
   }
   if (c.hash_group_sizes.size() > 64) throw input_error("encoder_hash_byte_group_size has more than 64 entries");
   if (c.patcher) check(*c.patcher);
+  check_heads(c.heads);
 }
 
 void apply_compat(ByteLmConfig& config, std::string_view compat) {
@@ -150,8 +162,22 @@ void apply_compat(BltConfig& config, std::string_view compat) {
   if (config.patcher) apply_compat(*config.patcher, compat);
 }
 
+HeadKind parse_head_kind(std::string_view name) {
+  for (const auto kind : {HeadKind::linear, HeadKind::layer}) {
+    if (name == head_kind_names[static_cast<std::size_t>(kind)]) return kind;
+  }
+  throw input_error(cat("heads of kind '", name.substr(0, 64), "': linear and layer are known"));
+}
+
+std::int64_t heads_parameter_count(const HeadsConfig& heads, const TransformerConfig& local) {
+  TransformerConfig layer = local;
+  layer.layers = 1;
+  return (heads.count - 1) * (heads.kind == HeadKind::linear ? patch::vocab_size * local.dim : transformer_parameters(layer));
+}
+
 std::int64_t parameter_count(const ByteLmConfig& c) {
-  return transformer_parameters(c.transformer) + 2 * patch::vocab_size * c.transformer.dim + c.transformer.dim;
+  return transformer_parameters(c.transformer) + 2 * patch::vocab_size * c.transformer.dim + c.transformer.dim +
+         heads_parameters(c.heads, c.transformer);
 }
 
 std::int64_t parameter_count(const BltConfig& c) {
@@ -162,7 +188,7 @@ std::int64_t parameter_count(const BltConfig& c) {
   return transformer_parameters(c.encoder) + transformer_parameters(c.latent) + transformer_parameters(c.decoder) +
          encoder_cross * cross_parameters(c.encoder_cross_shape()) + decoder_cross * cross_parameters(c.decoder_cross_shape()) +
          2 * patch::vocab_size * d + d + d * d * k + c.latent.dim * d * k +
-         (c.needs_latent_projection() ? c.latent.dim * d * k : 0) + tables * c.hash_rows * d;
+         (c.needs_latent_projection() ? c.latent.dim * d * k : 0) + tables * c.hash_rows * d + heads_parameters(c.heads, c.decoder);
 }
 
 namespace {
