@@ -199,18 +199,19 @@ double transformer_flops(const TransformerConfig& c, double context) {
          4.0 * static_cast<double>(c.layers * c.dim) * (context + 1) / 2;
 }
 
+double local_flops(const TransformerConfig& c, const Semantics& s, double context) {
+  return transformer_flops(c, s.window > 0 ? std::min<double>(context, 2.0 * static_cast<double>(s.window)) : context);
+}
+
+double unembedding_flops(std::int64_t dim) { return 2.0 * patch::vocab_size * static_cast<double>(dim); }
+
 }  // namespace
 
 double flops_per_byte(const ByteLmConfig& c, double context) {
-  const double seen = c.semantics.window > 0 ? std::min<double>(context, 2.0 * static_cast<double>(c.semantics.window)) : context;
-  return transformer_flops(c.transformer, seen) + 2.0 * patch::vocab_size * static_cast<double>(c.transformer.dim);
+  return local_flops(c.transformer, c.semantics, context) + unembedding_flops(c.transformer.dim);
 }
 
 double flops_per_byte(const BltConfig& c, double patch_size, double context) {
-  const auto local = [&](const TransformerConfig& t) {
-    const double seen = c.semantics.window > 0 ? std::min<double>(context, 2.0 * static_cast<double>(c.semantics.window)) : context;
-    return transformer_flops(t, seen);
-  };
   const double d = static_cast<double>(c.encoder.dim), k = static_cast<double>(c.cross_k);
   const double dg = static_cast<double>(c.latent.dim);
   const double layers_e = c.cross_all_encoder_layers ? static_cast<double>(c.encoder.layers) : 1;
@@ -220,8 +221,14 @@ double flops_per_byte(const BltConfig& c, double patch_size, double context) {
   const double decoder_cross = layers_d * (4 * d * d + 4 * d * d * k / patch_size + 4 * d * k);
   const double per_patch = transformer_flops(c.latent, context / patch_size) + 2 * d * d * k + 2 * d * k * dg +
                            (c.needs_latent_projection() ? 2 * d * k * dg : 0);
-  return local(c.encoder) + local(c.decoder) + encoder_cross + decoder_cross + per_patch / patch_size +
-         2.0 * patch::vocab_size * d;
+  return local_flops(c.encoder, c.semantics, context) + local_flops(c.decoder, c.semantics, context) + encoder_cross + decoder_cross +
+         per_patch / patch_size + unembedding_flops(c.encoder.dim);
+}
+
+double heads_flops_per_byte(const HeadsConfig& heads, const TransformerConfig& local, const Semantics& semantics, double context) {
+  TransformerConfig layer = local;
+  layer.layers = heads.kind == HeadKind::layer ? 1 : 0;
+  return static_cast<double>(heads.count - 1) * (local_flops(layer, semantics, context) + unembedding_flops(local.dim));
 }
 
 }  // namespace blt::model

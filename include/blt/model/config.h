@@ -122,5 +122,6 @@ std::int64_t heads_parameter_count(const HeadsConfig& heads, const TransformerCo
 // are not counted).
 double flops_per_byte(const ByteLmConfig& config, double context);
 double flops_per_byte(const BltConfig& config, double patch_size, double context);
+double heads_flops_per_byte(const HeadsConfig& heads, const TransformerConfig& local, const Semantics& semantics, double context);
 
 }  // namespace blt::model
