@@ -5,20 +5,22 @@ _blt_train() {
   local flags choices=
   case $command in
     entropy)
-      flags='--help --version --data --format --split-lines --field --on-error --preset --init --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --data --format --split-lines --field --on-error --preset --init --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --mtp --mtp-heads --mtp-weight --mtp-decay --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --preset) choices='tiny small base 100m';;
+        --mtp-heads) choices='linear layer';;
         --dtype) choices='auto float32 bfloat16';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
       ;;
     blt)
-      flags='--help --version --data --entropy-model --preset --hash-rows --init --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype --hash-lr --latent-lr -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --data --entropy-model --preset --hash-rows --init --window --sequence-length --batch-bytes --accumulate --bytes --epochs --shuffle-buffer --lr --min-lr --warmup --beta1 --beta2 --eps --weight-decay --clip --seed --mtp --mtp-heads --mtp-weight --mtp-decay --held-out --eval-bytes --eval-every --save-every --log-every -o --output --resume -f --force -n --dry-run --device --dtype --hash-lr --latent-lr -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --preset) choices='tiny small 400m 1b 2b 4b 8b';;
+        --mtp-heads) choices='linear layer';;
         --dtype) choices='auto float32 bfloat16';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;

@@ -47,6 +47,16 @@ void describe_run(Fields& f, TrainConfig& c) {
                  "decoupled weight decay of matrices (not of norms)"), 0);
   at_least(f.add("clip", "--clip", &c.clip, "NORM", "gradient norm above which gradients are scaled down; 0: never"), 0);
   f.add("seed", "--seed", &c.seed, "N", "of weights and data order").common = true;
+  f.group("Multi-token prediction");
+  Field& heads = at_least(f.add("mtp", "--mtp", &c.mtp, "N", "predict the next N bytes, each with a head of its own; default: as --init, else 1"), 1);
+  heads.max = 16;
+  heads.details = "Head 1 is the model's own; the others are kept beside it in heads.safetensors. --mtp 1 leaves those of --init out.";
+  Field& kind = f.add("mtp_heads", "--mtp-heads", &c.mtp_heads, "KIND",
+                      "heads from the second on: an unembedding each, or a transformer layer each; default: linear");
+  kind.choices = {"linear", "layer"};
+  at_least(f.add("mtp_weight", "--mtp-weight", &c.mtp_weight, "W", "weight of the second head's loss; the first head's is 1"), 0).details =
+      "1 is the paper's, for large models; it costs small ones much of their first head, 0.1 to 0.3 less.";
+  at_least(f.add("mtp_decay", "--mtp-decay", &c.mtp_decay, "G", "each further head weighs G times the one before it"), 0);
   f.group("Evaluation and output");
   Field& held = at_least(f.add("held_out", "--held-out", &c.held_out, "SHARE",
                                "documents kept for evaluation, chosen by a hash of their names"), 0);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "blt/model/batch.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 
@@ -140,6 +143,19 @@ Batch make_batch(std::span<const Segment> segments, const Semantics& semantics, 
 
 Batch make_batch(std::span<const Segment> segments, const Semantics& semantics, at::Device device) {
   return make_batch(segments, semantics, 0, device);
+}
+
+at::Tensor head_targets(const Batch& batch, std::int64_t index) {
+  const std::int64_t ahead = index - 1, count = batch.bytes - ahead;
+  if (ahead == 0) return batch.target;
+  at::Tensor out = at::full_like(batch.target, -1);
+  if (count <= 0) return out;
+  const auto here = [&](const at::Tensor& x) { return x.slice(0, 0, count); };
+  const auto there = [&](const at::Tensor& x) { return x.slice(0, ahead); };
+  // Positions start anew with each piece; context without targets has none in any head.
+  const at::Tensor same_piece = there(batch.position) - here(batch.position) == ahead;
+  here(out).copy_(at::where(same_piece & (here(batch.target) >= 0), there(batch.target), here(out)));
+  return out;
 }
 
 }  // namespace blt::model

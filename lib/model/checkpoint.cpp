@@ -146,9 +146,8 @@ bool of_patcher(const std::string& name) { return name.starts_with(patcher_prefi
 
 using Visit = std::function<void(const ParameterVisitor&)>;
 
-void write_weights(const Json& config, const Visit& visit, const std::string& folder) {
-  write_file(folder + "/config.json", dump_json(config, 2) + "\n");
-  io::SafetensorsWriter writer(folder + "/model.safetensors");
+void write_weights(const Visit& visit, const std::string& path) {
+  io::SafetensorsWriter writer(path);
   writer.metadata("format", "pt");
   visit([&](const std::string& name, at::Tensor& t) { writer.declare(name, io::DType::f32, t.sizes().vec()); });
   visit([&](const std::string& name, at::Tensor& t) {
@@ -156,6 +155,13 @@ void write_weights(const Json& config, const Visit& visit, const std::string& fo
     writer.write(name, {static_cast<const std::byte*>(host.data_ptr()), host.nbytes()});
   });
   writer.commit();
+}
+
+template <class Model>
+void write_model(Model& model, const Visit& visit, const std::string& folder) {
+  write_file(folder + "/config.json", dump_json(to_json(model.config), 2) + "\n");
+  write_weights(visit, folder + "/model.safetensors");
+  if (model.heads) write_weights([&](const ParameterVisitor& v) { model.heads->visit(v); }, folder + heads_file);
 }
 
 }  // namespace
@@ -172,7 +178,9 @@ std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, const LoadOption
   auto lm = std::make_unique<ByteLm>();
   lm->create(config, shapes_only());
   Weights weights(model, options);
-  lm->visit("", [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); });
+  const auto take = [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); };
+  lm->visit("", take);
+  if (lm->heads) lm->heads->visit(take);
   weights.finish();
   return lm;
 }
@@ -187,7 +195,9 @@ std::unique_ptr<Blt> load_blt(const std::string& folder, const LoadOptions& opti
   Weights weights(model, options);
   const bool map = options.map_hash_tables && blt->hash.tables() > 0;
   if (map) weights.map(std::string(hash_tables_name), blt->hash);
-  blt->visit([&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); }, !map, true);
+  const auto take = [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); };
+  blt->visit(take, !map, true);
+  if (blt->heads) blt->heads->visit(take);
   const bool with_patcher = blt->patcher != nullptr;
   weights.finish([&](const std::string& name) { return !with_patcher && of_patcher(name); });
   return blt;
@@ -195,7 +205,11 @@ std::unique_ptr<Blt> load_blt(const std::string& folder, const LoadOptions& opti
 
 std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, const LoadOptions& options) {
   StoredModel model = open_stored(folder);
-  if (model.kind() == Kind::byte_lm) return load_byte_lm(folder, options);
+  if (model.kind() == Kind::byte_lm) {
+    auto lm = load_byte_lm(folder, options);
+    set_heads(*lm, std::nullopt, 0);
+    return lm;
+  }
   auto& config = std::get<BltConfig>(model.config);
   apply_compat(config, options.compat);
   if (!config.patcher) throw input_error(cat(folder, ": this BLT has no entropy model inside"));
@@ -208,11 +222,11 @@ std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, const Load
 }
 
 void save(ByteLm& lm, const std::string& folder) {
-  write_weights(to_json(lm.config), [&](const ParameterVisitor& v) { lm.visit("", v); }, folder);
+  write_model(lm, [&](const ParameterVisitor& v) { lm.visit("", v); }, folder);
 }
 
 void save(Blt& blt, const std::string& folder) {
-  write_weights(to_json(blt.config), [&](const ParameterVisitor& v) { blt.visit(v, true, true); }, folder);
+  write_model(blt, [&](const ParameterVisitor& v) { blt.visit(v, true, true); }, folder);
 }
 
 std::string weights_digest(ByteLm& lm) {

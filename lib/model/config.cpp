@@ -66,6 +66,16 @@ void check_shape(const TransformerConfig& c, const char* part) {
   if (!(c.rope_theta > 1)) throw input_error(cat(part, ".rope_theta is not above 1"));
 }
 
+void check_heads(const std::optional<HeadsConfig>& heads) {
+  if (heads && (heads->count < 2 || heads->count > most_heads)) {
+    throw input_error(cat("blt_toolkit.heads.count = ", heads->count, " is not from 2 to ", most_heads));
+  }
+}
+
+std::int64_t heads_parameters(const std::optional<HeadsConfig>& heads, const TransformerConfig& local) {
+  return heads ? heads_parameter_count(*heads, local) : 0;
+}
+
 }  // namespace
 
 std::int64_t ffn_dim(std::int64_t dim, std::int64_t multiple_of) {
@@ -112,6 +122,7 @@ BltConfig blt_preset(std::string_view name) {
 void check(const ByteLmConfig& config) {
   check_shape(config.transformer, "patcher_config");
   if (config.semantics.window < 0) throw input_error("blt_toolkit.window is negative");
+  check_heads(config.heads);
 }
 
 void check(const BltConfig& c) {
@@ -135,6 +146,7 @@ void check(const BltConfig& c) {
   }
   if (c.hash_group_sizes.size() > 64) throw input_error("encoder_hash_byte_group_size has more than 64 entries");
   if (c.patcher) check(*c.patcher);
+  check_heads(c.heads);
 }
 
 void apply_compat(ByteLmConfig& config, std::string_view compat) {
@@ -150,8 +162,22 @@ void apply_compat(BltConfig& config, std::string_view compat) {
   if (config.patcher) apply_compat(*config.patcher, compat);
 }
 
+HeadKind parse_head_kind(std::string_view name) {
+  for (const auto kind : {HeadKind::linear, HeadKind::layer}) {
+    if (name == head_kind_names[static_cast<std::size_t>(kind)]) return kind;
+  }
+  throw input_error(cat("heads of kind '", name.substr(0, 64), "': linear and layer are known"));
+}
+
+std::int64_t heads_parameter_count(const HeadsConfig& heads, const TransformerConfig& local) {
+  TransformerConfig layer = local;
+  layer.layers = 1;
+  return (heads.count - 1) * (heads.kind == HeadKind::linear ? patch::vocab_size * local.dim : transformer_parameters(layer));
+}
+
 std::int64_t parameter_count(const ByteLmConfig& c) {
-  return transformer_parameters(c.transformer) + 2 * patch::vocab_size * c.transformer.dim + c.transformer.dim;
+  return transformer_parameters(c.transformer) + 2 * patch::vocab_size * c.transformer.dim + c.transformer.dim +
+         heads_parameters(c.heads, c.transformer);
 }
 
 std::int64_t parameter_count(const BltConfig& c) {
@@ -162,7 +188,7 @@ std::int64_t parameter_count(const BltConfig& c) {
   return transformer_parameters(c.encoder) + transformer_parameters(c.latent) + transformer_parameters(c.decoder) +
          encoder_cross * cross_parameters(c.encoder_cross_shape()) + decoder_cross * cross_parameters(c.decoder_cross_shape()) +
          2 * patch::vocab_size * d + d + d * d * k + c.latent.dim * d * k +
-         (c.needs_latent_projection() ? c.latent.dim * d * k : 0) + tables * c.hash_rows * d;
+         (c.needs_latent_projection() ? c.latent.dim * d * k : 0) + tables * c.hash_rows * d + heads_parameters(c.heads, c.decoder);
 }
 
 namespace {
@@ -173,18 +199,19 @@ double transformer_flops(const TransformerConfig& c, double context) {
          4.0 * static_cast<double>(c.layers * c.dim) * (context + 1) / 2;
 }
 
+double local_flops(const TransformerConfig& c, const Semantics& s, double context) {
+  return transformer_flops(c, s.window > 0 ? std::min<double>(context, 2.0 * static_cast<double>(s.window)) : context);
+}
+
+double unembedding_flops(std::int64_t dim) { return 2.0 * patch::vocab_size * static_cast<double>(dim); }
+
 }  // namespace
 
 double flops_per_byte(const ByteLmConfig& c, double context) {
-  const double seen = c.semantics.window > 0 ? std::min<double>(context, 2.0 * static_cast<double>(c.semantics.window)) : context;
-  return transformer_flops(c.transformer, seen) + 2.0 * patch::vocab_size * static_cast<double>(c.transformer.dim);
+  return local_flops(c.transformer, c.semantics, context) + unembedding_flops(c.transformer.dim);
 }
 
 double flops_per_byte(const BltConfig& c, double patch_size, double context) {
-  const auto local = [&](const TransformerConfig& t) {
-    const double seen = c.semantics.window > 0 ? std::min<double>(context, 2.0 * static_cast<double>(c.semantics.window)) : context;
-    return transformer_flops(t, seen);
-  };
   const double d = static_cast<double>(c.encoder.dim), k = static_cast<double>(c.cross_k);
   const double dg = static_cast<double>(c.latent.dim);
   const double layers_e = c.cross_all_encoder_layers ? static_cast<double>(c.encoder.layers) : 1;
@@ -194,8 +221,14 @@ double flops_per_byte(const BltConfig& c, double patch_size, double context) {
   const double decoder_cross = layers_d * (4 * d * d + 4 * d * d * k / patch_size + 4 * d * k);
   const double per_patch = transformer_flops(c.latent, context / patch_size) + 2 * d * d * k + 2 * d * k * dg +
                            (c.needs_latent_projection() ? 2 * d * k * dg : 0);
-  return local(c.encoder) + local(c.decoder) + encoder_cross + decoder_cross + per_patch / patch_size +
-         2.0 * patch::vocab_size * d;
+  return local_flops(c.encoder, c.semantics, context) + local_flops(c.decoder, c.semantics, context) + encoder_cross + decoder_cross +
+         per_patch / patch_size + unembedding_flops(c.encoder.dim);
+}
+
+double heads_flops_per_byte(const HeadsConfig& heads, const TransformerConfig& local, const Semantics& semantics, double context) {
+  TransformerConfig layer = local;
+  layer.layers = heads.kind == HeadKind::layer ? 1 : 0;
+  return static_cast<double>(heads.count - 1) * (local_flops(layer, semantics, context) + unembedding_flops(local.dim));
 }
 
 }  // namespace blt::model

@@ -60,6 +60,16 @@ Semantics semantics_from(const Json& json) {
   return s;
 }
 
+void set_heads(Json& toolkit, const std::optional<HeadsConfig>& heads) {
+  if (heads) toolkit["heads"] = {{"count", heads->count}, {"kind", std::string(head_kind_names[static_cast<std::size_t>(heads->kind)])}};
+}
+
+std::optional<HeadsConfig> heads_from(const Json& toolkit) {
+  if (!is_given(toolkit, "heads")) return std::nullopt;
+  const Json json = object(toolkit, "heads");
+  return HeadsConfig{integer(json, "count", 0), parse_head_kind(text(json, "kind", ""))};
+}
+
 void set_patcher(Json& json, const ByteLmConfig& patcher) {
   json = transformer_to(patcher.transformer, "blt_patcher");
   json["vocab_size"] = patch::vocab_size;
@@ -107,6 +117,7 @@ Json to_json(const ByteLmConfig& config) {
   json["architectures"] = {"BltPatcher"};
   json["dtype"] = "float32";
   json["blt_toolkit"] = {{"version", 1}, {"semantics", semantics_to(config.semantics)}};
+  set_heads(json["blt_toolkit"], config.heads);
   return json;
 }
 
@@ -114,7 +125,8 @@ ByteLmConfig byte_lm_from_json(const Json& json) {
   if (const std::string type = text(json, "model_type", ""); type != "blt_patcher") {
     throw input_error(cat("model_type '", type, "' is not blt_patcher (a byte LM)"));
   }
-  ByteLmConfig config{transformer_from(json, released_patcher), semantics_from(object(object(json, "blt_toolkit"), "semantics"))};
+  const Json toolkit = object(json, "blt_toolkit");
+  ByteLmConfig config{transformer_from(json, released_patcher), semantics_from(object(toolkit, "semantics")), heads_from(toolkit)};
   check(config);
   return config;
 }
@@ -158,6 +170,7 @@ Json to_json(const BltConfig& c) {
   if (c.patcher) set_patcher(json["patcher_config"], *c.patcher);
   json["blt_toolkit"] = {{"version", 1}, {"semantics", semantics_to(c.semantics)}, {"patching", rules_to_json(c.patching)}};
   if (c.patcher) json["blt_toolkit"]["patcher_semantics"] = semantics_to(c.patcher->semantics);
+  set_heads(json["blt_toolkit"], c.heads);
   return json;
 }
 
@@ -179,6 +192,7 @@ BltConfig blt_from_json(const Json& json) {
   c.hash_functions = integer(json, "encoder_hash_byte_group_nb_functions", 1);
   const Json toolkit = object(json, "blt_toolkit");
   c.semantics = semantics_from(object(toolkit, "semantics"));
+  c.heads = heads_from(toolkit);
   c.patching.threshold = number(json, "patching_threshold", c.patching.threshold);
   if (const auto length = integer(json, "max_patch_length", 0); length > 0) c.patching.max_patch_length = length;
   const bool patcher = boolean(json, "patch_in_forward", true) && text(json, "patching_mode", "entropy") == "entropy";

@@ -108,6 +108,7 @@ class Converter {
   Converter(const ConvertConfig& config, Reporter& reporter)
       : c_(config), reporter_(reporter), model_(open_stored(config.input, config.entropy_model)) {
     check_complete();
+    if (c_.to != "hf") leave_out_heads();
   }
 
   int run() {
@@ -134,10 +135,24 @@ class Converter {
     else load_byte_lm(c_.input, {.check_only = true});
   }
 
+  void leave_out_heads() {
+    const auto count = std::erase_if(model_.tensors, [](const auto& t) { return t.first.starts_with(heads_prefix); });
+    if (count > 0) reporter_.warn(cat("the prediction heads from the second on are left out: --to ", c_.to, " has no place for them"));
+  }
+
+  std::vector<Output> heads() const {
+    std::vector<Output> out;
+    for (const auto& [name, tensor] : model_.tensors) {
+      if (name.starts_with(heads_prefix)) out.push_back({name, tensor.shape, tensor.parts});
+    }
+    return out;
+  }
+
+  // All but the heads.
   std::vector<Output> outputs(bool patcher, bool meta) const {
     std::vector<Output> out;
     for (const auto& [name, tensor] : model_.tensors) {
-      if (is_buffer(name) || name.starts_with(patcher_prefix) != patcher) continue;
+      if (is_buffer(name) || name.starts_with(heads_prefix) || name.starts_with(patcher_prefix) != patcher) continue;
       if (meta && name == hash_tables_name) {
         const std::size_t tables = blt()->hash_group_sizes.size() * static_cast<std::size_t>(blt()->hash_functions);
         for (std::size_t t = 0; t < tables; ++t) out.push_back(hash_table(tensor, t, tables));
@@ -172,7 +187,12 @@ class Converter {
     for (auto& t : outputs(true, false)) tensors.push_back(std::move(t));
     json["dtype"] = main_dtype(tensors, c_.dtype);
     write_file(folder + "/config.json", dump_json(json, 2) + "\n");
-    io::SafetensorsWriter writer(folder + "/model.safetensors");
+    write_safetensors(folder + "/model.safetensors", tensors);
+    if (const auto extra = heads(); !extra.empty()) write_safetensors(folder + heads_file, extra);
+  }
+
+  void write_safetensors(const std::string& path, const std::vector<Output>& tensors) const {
+    io::SafetensorsWriter writer(path);
     writer.metadata("format", "pt");
     write_all(writer, tensors, c_.dtype);
   }
@@ -214,9 +234,7 @@ class Converter {
     const Json patcher = blt() ? patcher_to_meta(blt()->patching) : byte_patches();
     if (c_.to == "meta-hub") {
       write_file(folder + "/config.json", dump_json({{"args", json}}, 2) + "\n");
-      io::SafetensorsWriter writer(folder + "/model.safetensors");
-      writer.metadata("format", "pt");
-      write_all(writer, tensors, c_.dtype);
+      write_safetensors(folder + "/model.safetensors", tensors);
     } else {
       write_pth(folder, tensors, byte_lm() ? params(nullptr, json, patcher, dtype) : params(json, nullptr, patcher, dtype));
     }

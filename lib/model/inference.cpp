@@ -97,6 +97,14 @@ Json transformer_facts(const TransformerConfig& c) {
           {"max_positions", c.max_positions}, {"rope_theta", c.rope_theta}};
 }
 
+void add_heads(Json& facts, const std::optional<HeadsConfig>& heads, const TransformerConfig& local, const Semantics& semantics) {
+  if (!heads) return;
+  facts["prediction_heads"] = {{"count", heads->count},
+                               {"kind", std::string(head_kind_names[static_cast<std::size_t>(heads->kind)])},
+                               {"parameters", heads_parameter_count(*heads, local)},
+                               {"flops_per_byte", heads_flops_per_byte(*heads, local, semantics, static_cast<double>(local.max_positions))}};
+}
+
 class ModelEntropySource final : public EntropySource {
  public:
   ModelEntropySource(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device)
@@ -138,6 +146,7 @@ class ByteLmScorer final : public Scorer {
     Json facts = {{"kind", kind()}, {"parameters", parameter_count(lm_->config)}, {"window", lm_->config.semantics.window}};
     facts["transformer"] = transformer_facts(lm_->config.transformer);
     facts["flops_per_byte"] = flops_per_byte(lm_->config, static_cast<double>(lm_->config.transformer.max_positions));
+    add_heads(facts, lm_->config.heads, lm_->config.transformer, lm_->config.semantics);
     return facts;
   }
   std::uint64_t batch_bytes() const override { return batch_positions; }
@@ -226,6 +235,7 @@ class BltScorer final : public Scorer {
     if (c.patcher) facts["patcher"] = transformer_facts(c.patcher->transformer);
     if (c.patcher) facts["patcher_parameters"] = parameter_count(*c.patcher);
     facts["flops_per_byte"] = flops_per_byte(c, size, static_cast<double>(c.encoder.max_positions));
+    add_heads(facts, c.heads, c.decoder, c.semantics);
     return facts;
   }
   std::uint64_t batch_bytes() const override { return batch_positions; }

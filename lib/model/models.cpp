@@ -16,6 +16,31 @@ namespace {
 constexpr std::uint64_t hash_primes[] = {1000000007, 5915587277, 1500450271, 3267000013, 5754853343, 4093082899,
                                          9576890767, 3628273133, 2860486313, 5463458053, 3367900313};
 
+std::optional<PredictionHeads> created(const std::optional<HeadsConfig>& config, const TransformerConfig& local, const at::TensorOptions& options) {
+  if (!config) return std::nullopt;
+  PredictionHeads heads;
+  heads.create(*config, local, options);
+  return heads;
+}
+
+// ByteLm's and Blt's logits().
+template <class Model>
+at::Tensor head_logits(Model& model, const TransformerConfig& local, const at::Tensor& state, std::int64_t index, const Batch& batch, const Pass& pass) {
+  const bool own = index == 1;
+  if (!own && !model.heads) throw internal_error("this model has one head");
+  const at::Tensor x = own ? state : model.heads->input(index, state, batch, pass);
+  const at::Tensor& unembedding = own ? model.head : model.heads->unembedding(index, model.head);
+  return nn::linear(nn::rms_norm(x, model.norm, local.norm_eps, pass.type), unembedding);
+}
+
+// The seed is not the model's own, so that its other weights do not depend on heads.
+template <class Model>
+void put_heads(Model& model, const TransformerConfig& local, const std::optional<HeadsConfig>& config, std::uint64_t seed) {
+  model.config.heads = config;
+  model.heads = created(config, local, model.head.options().requires_grad(false));
+  if (model.heads) model.heads->initialise(model.head, mix_seed(seed, 3));
+}
+
 }  // namespace
 
 void ByteLm::create(const ByteLmConfig& shape, const at::TensorOptions& options) {
@@ -25,6 +50,7 @@ void ByteLm::create(const ByteLmConfig& shape, const at::TensorOptions& options)
   transformer.create(config.transformer, options);
   norm = at::ones({dim}, options);
   head = at::empty({patch::vocab_size, dim}, options);
+  heads = created(config.heads, config.transformer, options);
 }
 
 void ByteLm::visit(const std::string& prefix, const ParameterVisitor& visitor) {
@@ -34,14 +60,17 @@ void ByteLm::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   visitor(prefix + "lm_head.weight", head);
 }
 
-at::Tensor ByteLm::hidden(const Batch& batch, const Pass& pass) {
+at::Tensor ByteLm::state(const Batch& batch, const Pass& pass) {
   nn::HashTables none;
   const at::Tensor x = nn::hash_embedding(embedding, none, batch.ids, batch.hash_start);
-  const at::Tensor h = transformer.forward(x, batch.position, batch.positions, batch.local, pass);
-  return nn::rms_norm(h, norm, config.transformer.norm_eps, pass.type);
+  return transformer.forward(x, batch.position, batch.positions, batch.local, pass);
 }
 
-at::Tensor ByteLm::forward(const Batch& batch, const Pass& pass) { return nn::linear(hidden(batch, pass), head); }
+at::Tensor ByteLm::logits(const at::Tensor& state, std::int64_t index, const Batch& batch, const Pass& pass) {
+  return head_logits(*this, config.transformer, state, index, batch, pass);
+}
+
+at::Tensor ByteLm::forward(const Batch& batch, const Pass& pass) { return logits(state(batch, pass), 1, batch, pass); }
 
 void Blt::create(const BltConfig& shape, const at::TensorOptions& options) {
   config = shape;
@@ -68,6 +97,7 @@ void Blt::create(const BltConfig& shape, const at::TensorOptions& options) {
   for (auto& cross : decoder_cross) cross.create(config.decoder_cross_shape(), options);
   norm = at::ones({dim}, options);
   head = at::empty({patch::vocab_size, dim}, options);
+  heads = created(config.heads, config.decoder, options);
   patcher.reset();
   if (config.patcher) {
     patcher = std::make_unique<ByteLm>();
@@ -131,22 +161,27 @@ at::Tensor Blt::decode(const at::Tensor& h, const at::Tensor& latents, const Bat
     }
     d = decoder.layer_forward(i, d, b.position, b.positions, b.local, pass);
   }
-  return nn::rms_norm(d, norm, config.decoder.norm_eps, pass.type);
+  return d;
 }
 
-at::Tensor Blt::hidden(const Batch& batch, const Pass& pass) {
+at::Tensor Blt::state(const Batch& batch, const Pass& pass) {
   at::Tensor patches;
   const at::Tensor h = encode_bytes(batch, pass, patches);
   return decode(h, latent_forward(patches, batch, pass), batch, pass);
 }
 
-at::Tensor Blt::forward(const Batch& batch, const Pass& pass) { return nn::linear(hidden(batch, pass), head); }
+at::Tensor Blt::logits(const at::Tensor& state, std::int64_t index, const Batch& batch, const Pass& pass) {
+  return head_logits(*this, config.decoder, state, index, batch, pass);
+}
+
+at::Tensor Blt::forward(const Batch& batch, const Pass& pass) { return logits(state(batch, pass), 1, batch, pass); }
 
 void initialise(ByteLm& lm, std::uint64_t seed) {
   NormalSource source(seed);
   lm.visit("", [&](const std::string& name, at::Tensor& parameter) {
     initialise(name, parameter, lm.config.transformer.layers, source);
   });
+  set_heads(lm, lm.config.heads, seed);
 }
 
 void initialise(Blt& blt, std::uint64_t seed, bool hash_tables) {
@@ -159,6 +194,15 @@ void initialise(Blt& blt, std::uint64_t seed, bool hash_tables) {
             hash_tables, false);
   if (!hash_tables && blt.hash.tables() > 0) blt.hash.weight.zero_();
   if (blt.patcher) initialise(*blt.patcher, mix_seed(seed, 1));
+  set_heads(blt, blt.config.heads, seed);
+}
+
+void set_heads(ByteLm& lm, const std::optional<HeadsConfig>& heads, std::uint64_t seed) {
+  put_heads(lm, lm.config.transformer, heads, seed);
+}
+
+void set_heads(Blt& blt, const std::optional<HeadsConfig>& heads, std::uint64_t seed) {
+  put_heads(blt, blt.config.decoder, heads, seed);
 }
 
 }  // namespace blt::model

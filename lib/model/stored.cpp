@@ -86,6 +86,16 @@ void add_file(Tensors& tensors, const std::string& path, const std::set<std::str
   }
 }
 
+std::optional<HeadsConfig> heads_of(const StoredModel& model) {
+  return std::visit([](const auto& config) { return config.heads; }, model.config);
+}
+
+void add_heads(Tensors& tensors, const std::string& folder, const HeadsConfig& heads) {
+  const std::string path = folder + heads_file;
+  if (!fs::exists(path)) throw input_error(cat(path, ": is missing, but config.json tells of ", heads.count, " prediction heads"));
+  add_file(tensors, path, nullptr);
+}
+
 void add_indexed(Tensors& tensors, const std::string& folder, const std::string& index) {
   const Json json = read_json_file(index);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
@@ -173,9 +183,10 @@ void adopt_patcher(StoredModel& model, const std::string& folder) {
     blt.patcher = other.patcher;
   } else {
     blt.patcher = std::get<ByteLmConfig>(source.config);
+    blt.patcher->heads.reset();
   }
   for (auto& [name, tensor] : source.tensors) {
-    if (inside && !name.starts_with(patcher_prefix)) continue;
+    if (inside ? !name.starts_with(patcher_prefix) : name.starts_with(heads_prefix)) continue;
     model.tensors.emplace(inside ? name : std::string(patcher_prefix) + name, std::move(tensor));
   }
 }
@@ -204,6 +215,7 @@ StoredModel open_stored(const std::string& folder, const std::string& entropy_mo
   StoredModel model{folder, config.layout, parse_config(config), {}};
   if (config.layout == Layout::hugging_face) {
     model.tensors = open_safetensors(folder);
+    if (const auto heads = heads_of(model)) add_heads(model.tensors, folder, *heads);
   } else {
     Tensors tensors = config.layout == Layout::meta_hub ? open_safetensors(folder) : open_pth(folder);
     model.tensors = with_context(folder, [&] { return renamed(std::move(tensors), model.kind()); });

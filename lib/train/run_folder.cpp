@@ -59,7 +59,9 @@ void RunFolder::save(std::int64_t step, const std::function<void(const std::stri
     folder.commit();
   }
   link_over(name, path_ + "/latest");
-  for (const char* file : {"config.json", "model.safetensors"}) link_over(cat("latest/", file), path_ + "/" + file);
+  for (const char* file : {"config.json", "model.safetensors", "heads.safetensors"}) {
+    if (fs::exists(path_ + "/latest/" + file)) link_over(cat("latest/", file), path_ + "/" + file);
+  }
   std::vector<std::pair<std::int64_t, fs::path>> all;
   for (const auto& entry : fs::directory_iterator(path_)) {
     const std::string file = entry.path().filename().string();

@@ -10,6 +10,28 @@ namespace {
 
 at::TensorOptions float_on(at::Device device) { return at::TensorOptions().dtype(at::kFloat).device(device); }
 
+// The heads that a run trains: the options' or, where they don't say, those of the model that it starts from.
+std::optional<model::HeadsConfig> choose_heads(const TrainConfig& c, const std::optional<model::HeadsConfig>& given) {
+  const std::optional kind = c.mtp_heads ? std::optional(model::parse_head_kind(*c.mtp_heads)) : std::nullopt;
+  const std::int64_t count = c.mtp.value_or(given ? given->count : 1);
+  if (count == 1) {
+    if (kind) throw usage_error("--mtp-heads: there is one head, the model's own", "--mtp N adds heads");
+    return std::nullopt;
+  }
+  if (!given) return model::HeadsConfig{count, kind.value_or(model::HeadKind::linear)};
+  if (count != given->count || kind.value_or(given->kind) != given->kind) {
+    throw usage_error(cat("--mtp: the model of --init has ", given->count, " heads of kind ", model::head_kind_names[static_cast<std::size_t>(given->kind)]),
+                      "without --mtp they are kept; --mtp 1 leaves them out");
+  }
+  return given;
+}
+
+// Heads of a model that --init gave: kept, fresh or none.
+template <class Model>
+void adjust_heads(Model& m, const std::optional<model::HeadsConfig>& heads, std::int64_t seed) {
+  if (heads.has_value() != m.heads.has_value()) model::set_heads(m, heads, static_cast<std::uint64_t>(seed));
+}
+
 class ByteLmTrainee final : public Trainee {
  public:
   ByteLmTrainee(const TrainConfig& c, at::Device device, Reporter& reporter)
@@ -19,8 +41,11 @@ class ByteLmTrainee final : public Trainee {
     model::ByteLmConfig shape = given ? lm_.config : model::byte_lm_preset(c.preset);
     if (c.window) shape.semantics.window = *c.window;
     if (c.sequence_length > 0) shape.transformer.max_positions = c.sequence_length;
+    shape.heads = choose_heads(c, shape.heads);
     model::check(shape);
-    if (!given) {
+    if (given) {
+      adjust_heads(lm_, shape.heads, c.seed);
+    } else {
       lm_.create(shape, float_on(device));
       model::initialise(lm_, static_cast<std::uint64_t>(c.seed));
     }
@@ -34,20 +59,24 @@ class ByteLmTrainee final : public Trainee {
   std::int64_t cross_k() const override { return 0; }
   OpenStream documents() const override { return documents_; }
   void add_parameters(Optimizer& optimizer) override {
-    lm_.visit("", [&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter); });
+    visit(lm_, [&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter); });
   }
-  at::Tensor forward(const model::Batch& batch, const model::Pass& pass) override { return lm_.forward(batch, pass); }
+  HeadedModel headed(const model::Pass& pass) override { return train::headed(lm_, pass); }
   void save(const std::string& folder) override { model::save(lm_, folder); }
   void load(const std::string& folder) override {
     copy_into(*model::load_byte_lm(folder, {.device = device_}));
   }
 
  private:
+  static void visit(model::ByteLm& lm, const model::ParameterVisitor& visitor) {
+    lm.visit("", visitor);
+    if (lm.heads) lm.heads->visit(visitor);
+  }
   void copy_into(model::ByteLm& source) {
     std::vector<at::Tensor> values;
-    source.visit("", [&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); });
+    visit(source, [&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); });
     std::size_t i = 0;
-    lm_.visit("", [&](const std::string&, at::Tensor& parameter) { parameter.detach().copy_(values.at(i++)); });
+    visit(lm_, [&](const std::string&, at::Tensor& parameter) { parameter.detach().copy_(values.at(i++)); });
   }
 
   TrainConfig config_;
@@ -96,8 +125,11 @@ class BltTrainee final : public Trainee {
     if (c.sequence_length > 0) shape.encoder.max_positions = shape.decoder.max_positions = c.sequence_length;
     std::unique_ptr<model::ByteLm> patcher;
     adopt_patching(c, device, shape, patcher);
+    shape.heads = choose_heads(c, shape.heads);
     model::check(shape);
-    if (!given) {
+    if (given) {
+      adjust_heads(blt_, shape.heads, c.seed);
+    } else {
       blt_.create(shape, float_on(device));
       // Rows that no training text touches should say nothing.
       model::initialise(blt_, static_cast<std::uint64_t>(c.seed), false);
@@ -116,20 +148,27 @@ class BltTrainee final : public Trainee {
     const auto rate = [&](const std::string& name) {
       return name.starts_with("model.global_transformer.layers.") ? config_.latent_learning_rate : 1;
     };
-    blt_.visit([&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter, rate(name)); }, false, false);
+    const auto add = [&](const std::string& name, at::Tensor& parameter) { optimizer.add(name, parameter, rate(name)); };
+    blt_.visit(add, false, false);
+    if (blt_.heads) blt_.heads->visit(add);
     if (blt_.hash.tables() > 0) optimizer.add_hash_tables("model.encoder_hash_tok_embedding.weight", blt_.hash);
   }
-  at::Tensor forward(const model::Batch& batch, const model::Pass& pass) override { return blt_.forward(batch, pass); }
+  HeadedModel headed(const model::Pass& pass) override { return train::headed(blt_, pass); }
   void save(const std::string& folder) override { model::save(blt_, folder); }
   void load(const std::string& folder) override {
     const auto source = model::load_blt(folder, {.device = device_});
     std::vector<at::Tensor> values;
-    source->visit([&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); }, true, true);
+    visit(*source, [&](const std::string&, at::Tensor& parameter) { values.push_back(parameter); });
     std::size_t i = 0;
-    blt_.visit([&](const std::string&, at::Tensor& parameter) { parameter.detach().copy_(values.at(i++)); }, true, true);
+    visit(blt_, [&](const std::string&, at::Tensor& parameter) { parameter.detach().copy_(values.at(i++)); });
   }
 
  private:
+  static void visit(model::Blt& blt, const model::ParameterVisitor& visitor) {
+    blt.visit(visitor, true, true);
+    if (blt.heads) blt.heads->visit(visitor);
+  }
+
   TrainConfig config_;
   at::Device device_;
   model::Blt blt_;

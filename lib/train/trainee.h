@@ -8,6 +8,7 @@
 #include "blt/config/train_config.h"
 #include "blt/model/models.h"
 #include "blt/train/loader.h"
+#include "blt/train/losses.h"
 #include "blt/train/optimizer.h"
 
 namespace blt::train {
@@ -22,7 +23,7 @@ class Trainee {
   virtual std::int64_t cross_k() const = 0;  // 0 for a byte LM
   virtual OpenStream documents() const = 0;
   virtual void add_parameters(Optimizer& optimizer) = 0;
-  virtual at::Tensor forward(const model::Batch& batch, const model::Pass& pass) = 0;  // logits
+  virtual HeadedModel headed(const model::Pass& pass) = 0;
   virtual void save(const std::string& folder) = 0;
   virtual void load(const std::string& folder) = 0;
 };

@@ -13,7 +13,6 @@
 #include "blt/base/signals.h"
 #include "blt/base/threads.h"
 #include "blt/base/units.h"
-#include "blt/train/losses.h"
 #include "blt/train/optimizer.h"
 #include "run_folder.h"
 #include "trainee.h"
@@ -38,6 +37,10 @@ class Trainer {
     pass_.type = nn::compute_type(c_.dtype, device_);
     if (c_.sequence_length == 0) c_.sequence_length = trainee_->trained_length();
     trainee_->add_parameters(optimizer_);
+    model_ = trainee_->headed(pass_);
+    weights_ = {1};
+    for (double weight = c_.mtp_weight; std::ssize(weights_) < model_.heads; weight *= c_.mtp_decay) weights_.push_back(weight);
+    window_.resize(weights_.size());
     plan_steps();
   }
 
@@ -85,60 +88,73 @@ class Trainer {
 
   void tell_plan() {
     reporter_.info(cat(trainee_->name(), ": ", format_count(static_cast<double>(trainee_->parameters())), " parameters, ",
-                       total_steps_, " steps of ", format_bytes(static_cast<double>(planned_bytes_ / total_steps_)), ", ",
+                       model_.heads > 1 ? cat(model_.heads, " heads, ") : "", total_steps_, " steps of ", format_bytes(static_cast<double>(planned_bytes_ / total_steps_)), ", ",
                        pass_.type == at::kBFloat16 ? "bfloat16" : "float32", " products, seed ", c_.seed));
   }
 
   void train_step(Loader& loader, std::int64_t step) {
-    double nats = 0;
+    double nats = 0, all_nats = 0;
     std::int64_t targets = 0;
     for (std::int64_t i = 0; i < c_.accumulate; ++i) {
       const std::vector<Piece> pieces = loader.next();
       std::vector<model::Segment> segments;
       for (const auto& piece : pieces) segments.push_back(piece.segment());
       const model::Batch batch = model::make_batch(segments, trainee_->semantics(), trainee_->cross_k(), device_);
-      // Summed losses; the optimiser divides by the targets of the whole step.
-      const at::Tensor loss = nn::cross_entropy(trainee_->forward(batch, pass_), batch.target, 1.0);
-      loss.backward();
-      nats += loss.item<double>();
+      // Summed losses; the optimiser divides by the first head's targets of the whole step.
+      const std::vector<HeadLoss> losses = backward(model_, batch, weights_);
+      for (std::size_t head = 0; head < losses.size(); ++head) {
+        window_[head].nats += losses[head].nats;
+        window_[head].targets += losses[head].targets;
+        all_nats += losses[head].nats;
+      }
+      nats += losses[0].nats;
       targets += batch.targets;
       bytes_ += batch.bytes;
     }
     rate_ = scheduled_rate(c_, step, total_steps_);
     norm_ = optimizer_.step(rate_, 1.0 / static_cast<double>(std::max<std::int64_t>(1, targets)));
-    if (!std::isfinite(nats) || !std::isfinite(norm_)) {
+    if (!std::isfinite(all_nats) || !std::isfinite(norm_)) {
       throw resource_error(cat("the loss is not finite at step ", step + 1), "a lower --lr or --clip helps; --resume goes on from the last checkpoint");
     }
     const double bits = nats / std::numbers::ln2 / static_cast<double>(targets);
     smooth_ = smooth_ == 0 ? bits : 0.95 * smooth_ + 0.05 * bits;
-    window_nats_ += nats;
-    window_targets_ += targets;
   }
 
   void log(RunFolder& folder, std::int64_t step) {
     const double seconds = since(start_);
-    const double bits = window_nats_ / std::numbers::ln2 / static_cast<double>(std::max<std::int64_t>(1, window_targets_));
-    folder.add_metrics({{"step", step},
-                        {"bytes", bytes_},
-                        {"bits_per_byte", bits},
-                        {"learning_rate", rate_},
-                        {"gradient_norm", norm_},
-                        {"seconds", earlier_seconds_ + seconds},
-                        {"bytes_per_second", static_cast<double>(bytes_ - started_bytes_) / std::max(1e-9, seconds)}});
-    window_nats_ = 0;
-    window_targets_ = 0;
+    Json line = {{"step", step},
+                 {"bytes", bytes_},
+                 {"bits_per_byte", window_[0].bits()},
+                 {"learning_rate", rate_},
+                 {"gradient_norm", norm_},
+                 {"seconds", earlier_seconds_ + seconds},
+                 {"bytes_per_second", static_cast<double>(bytes_ - started_bytes_) / std::max(1e-9, seconds)}};
+    if (model_.heads > 1) {
+      for (const HeadLoss& head : window_) line["head_bits_per_byte"].push_back(head.bits());
+    }
+    folder.add_metrics(line);
+    std::fill(window_.begin(), window_.end(), HeadLoss{});
   }
 
   void evaluate_now(RunFolder& folder, std::int64_t step) {
     if (c_.held_out == 0 || c_.eval_bytes == 0) return;
     const auto stream = trainee_->documents()(true);
-    const BitsPerByte result = evaluate(*stream, [&](const model::Batch& b) { return trainee_->forward(b, pass_); },
-                                        trainee_->semantics(), trainee_->cross_k(), c_.sequence_length, c_.eval_bytes, device_);
-    if (result.bytes == 0) return;
-    held_out_ = result.value();
-    folder.add_metrics({{"step", step}, {"bytes", bytes_}, {"held_out_bits_per_byte", held_out_}, {"held_out_bytes", result.bytes}});
+    const std::vector<HeldOut> result = evaluate(*stream, model_, trainee_->semantics(), trainee_->cross_k(), c_.sequence_length,
+                                                 c_.eval_bytes, device_);
+    if (result[0].loss.targets == 0) return;
+    held_out_ = result[0].loss.bits();
+    Json line = {{"step", step}, {"bytes", bytes_}, {"held_out_bits_per_byte", held_out_}, {"held_out_bytes", result[0].loss.targets}};
+    std::string heads;
+    if (model_.heads > 1) {
+      for (std::size_t i = 0; i < result.size(); ++i) {
+        line["held_out_head_bits_per_byte"].push_back(result[i].loss.bits());
+        line["held_out_head_acceptance"].push_back(result[i].acceptance());
+        heads += cat(i == 0 ? "; heads " : ", ", format_fixed(result[i].loss.bits(), 3), " (", format_fixed(100 * result[i].acceptance(), 1), " % right)");
+      }
+    }
+    folder.add_metrics(line);
     reporter_.info(cat("step ", step, " of ", total_steps_, ": held-out ", format_fixed(held_out_, 4), " bits per byte, training ",
-                       format_fixed(smooth_, 4)));
+                       format_fixed(smooth_, 4), heads));
   }
 
   void show_progress(std::int64_t step, bool last) {
@@ -196,8 +212,11 @@ class Trainer {
   std::unique_ptr<Trainee> trainee_;
   Optimizer optimizer_;
   model::Pass pass_;
-  std::int64_t total_steps_ = 0, planned_bytes_ = 0, bytes_ = 0, started_bytes_ = 0, window_targets_ = 0;
-  double rate_ = 0, norm_ = 0, smooth_ = 0, held_out_ = 0, window_nats_ = 0, earlier_seconds_ = 0;
+  HeadedModel model_;
+  std::vector<double> weights_;   // of the heads' losses
+  std::vector<HeadLoss> window_;  // since the last line of metrics
+  std::int64_t total_steps_ = 0, planned_bytes_ = 0, bytes_ = 0, started_bytes_ = 0;
+  double rate_ = 0, norm_ = 0, smooth_ = 0, held_out_ = 0, earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
 };
 

@@ -122,6 +122,70 @@ TEST_CASE("training learns, repeats to the byte, and resumes to the same bytes")
   CHECK(weights == read_file(folder / "a/model.safetensors"));
 }
 
+TEST_CASE("a run with heads resumes to the same bytes, and a model keeps its heads") {
+  TemporaryFolder folder;
+  write_corpus(folder);
+  NullReporter reporter;
+  const auto config = [&](const std::string& output, const std::string& kind) {
+    TrainConfig c = entropy_config(folder, output);
+    c.mtp = 3;
+    c.mtp_heads = kind;
+    c.mtp_weight = 0.5;
+    c.mtp_decay = 0.5;
+    return c;
+  };
+  for (const std::string kind : {"linear", "layer"}) {
+    INFO(kind);
+    const std::string a = folder / (kind + "-a"), b = folder / (kind + "-b");
+    CHECK(train::run(config(kind + "-a", kind), reporter) == 0);
+    CHECK(train::run(config(kind + "-b", kind), reporter) == 0);
+    fs::remove_all(b + "/checkpoint-16");
+    fs::remove(b + "/latest");
+    fs::create_symlink("checkpoint-8", b + "/latest");
+    TrainConfig again = config(kind + "-b", kind);
+    again.resume = true;
+    CHECK(train::run(again, reporter) == 0);
+    for (const char* file : {"/model.safetensors", "/heads.safetensors", "/latest/optimizer.safetensors"}) {
+      CHECK(read_file(a + file) == read_file(b + file));
+    }
+    again.mtp_weight = 1;
+    CHECK_THROWS_WITH(train::run(again, reporter), Catch::Contains("mtp_weight: 0.5 -> 1"));
+
+    const auto lines = metrics(a);
+    const Json first = lines.front()["head_bits_per_byte"], last = lines[lines.size() - 2]["head_bits_per_byte"];
+    REQUIRE(first.size() == 3);
+    CHECK(lines.front()["bits_per_byte"] == first[0]);
+    for (std::size_t head = 0; head < 3; ++head) CHECK(last[head].get<double>() < first[head].get<double>() - 1);
+    const Json held_out = lines.back();
+    CHECK(held_out["held_out_head_bits_per_byte"][0] == held_out["held_out_bits_per_byte"]);
+    for (const auto& share : held_out["held_out_head_acceptance"]) CHECK((share > 0.05 && share < 1));
+
+    // From a model with heads, and from one without.
+    TrainConfig next = entropy_config(folder, "next");
+    next.init = a;
+    next.train_bytes = 1024;
+    next.force = true;
+    CHECK(train::run(next, reporter) == 0);
+    const Json heads = read_json_file(folder / "next/config.json")["blt_toolkit"]["heads"];
+    CHECK(heads == Json{{"count", 3}, {"kind", kind}});
+    next.learning_rate = 0;
+    CHECK(train::run(next, reporter) == 0);
+    CHECK(read_file(folder / "next/heads.safetensors") == read_file(a + "/heads.safetensors"));
+    next.mtp = 4;
+    CHECK_THROWS_WITH(train::run(next, reporter), Catch::Contains("has 3 heads of kind " + kind));
+    next.mtp = 1;
+    CHECK(train::run(next, reporter) == 0);
+    CHECK_FALSE(fs::exists(folder / "next/heads.safetensors"));
+    CHECK(read_file(folder / "next/model.safetensors") == read_file(a + "/model.safetensors"));
+    next.init = folder / "next";
+    next.output = folder / "fresh";
+    next.mtp = 2;
+    next.mtp_heads = kind;
+    CHECK(train::run(next, reporter) == 0);
+    CHECK(read_json_file(folder / "fresh/config.json")["blt_toolkit"]["heads"]["count"] == 2);
+  }
+}
+
 TEST_CASE("a BLT trains on shards without an entropy model") {
   TemporaryFolder folder;
   fs::create_directories(folder / "shards");
@@ -153,6 +217,16 @@ TEST_CASE("a BLT trains on shards without an entropy model") {
   const Json config = read_json_file(folder / "blt/config.json");
   CHECK(config["blt_toolkit"]["patching"]["scheme"] == "strided");
   CHECK(config["patch_in_forward"] == false);
+
+  TrainConfig more = c;
+  more.train_bytes = 512 * 8;
+  more.output = folder / "heads";
+  more.mtp = 4;
+  more.mtp_heads = "layer";
+  CHECK(train::run(more, reporter) == 0);
+  const auto with_heads = metrics(folder / "heads");
+  CHECK(with_heads.back()["held_out_head_bits_per_byte"].size() == 4);
+  for (const auto& bits : with_heads.back()["held_out_head_bits_per_byte"]) CHECK(bits < 7);
 
   fs::copy(folder / "shards", folder / "other");
   manifest.patching["patch_size"] = 6.0;

@@ -39,6 +39,12 @@ struct TrainConfig {
 
   std::optional<std::int64_t> window, hash_rows;
 
+  // Multi-token prediction: heads in all (absent: those of init, else 1) and their kind, "linear" or "layer". Head i from 2 on
+  // weighs mtp_weight * mtp_decay^(i - 2) in the loss.
+  std::optional<std::int64_t> mtp;
+  std::optional<std::string> mtp_heads;
+  double mtp_weight = 1, mtp_decay = 1;
+
   std::int64_t eval_every = 250, save_every = 1000, log_every = 10;
   std::int64_t seed = 1;
   std::int64_t threads = 0;

@@ -41,4 +41,7 @@ Batch make_batch(std::span<const Segment> segments, const Semantics& semantics, 
 // cross_k > 0 adds the patch side. Errors: input when lengths do not tile or the first patch is not one byte.
 Batch make_batch(std::span<const Segment> segments, const Semantics& semantics, std::int64_t cross_k, at::Device device);
 
+// Targets of head `index`: int32 [bytes]; that of head 1 index - 1 positions further, -1 where the piece has no byte there.
+at::Tensor head_targets(const Batch& batch, std::int64_t index);
+
 }  // namespace blt::model

@@ -26,10 +26,11 @@ LoadOptions load_options(const ModelOptions& options, at::Device device);
 // they must be writable. Errors: input, naming missing, unexpected and mis-shaped tensors.
 std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, const LoadOptions& options = {});
 std::unique_ptr<Blt> load_blt(const std::string& folder, const LoadOptions& options = {});
-// The byte LM of a folder of either kind: itself, or the patcher inside a BLT (input error without one).
+// The byte LM of a folder of either kind: itself without heads from 2 on, or the patcher inside a BLT (input error without one).
 std::unique_ptr<ByteLm> load_entropy_model(const std::string& folder, const LoadOptions& options = {});
 
-// Writes config.json and model.safetensors into an existing folder (a StagedFolder's).
+// Writes config.json, model.safetensors and, for a model with heads from 2 on, heads.safetensors into an existing folder (a
+// StagedFolder's).
 void save(ByteLm& lm, const std::string& folder);
 void save(Blt& blt, const std::string& folder);
 

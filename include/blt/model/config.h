@@ -32,9 +32,19 @@ struct Semantics {
   bool open_end = false;
 };
 
+// Heads of multi-token prediction (heads.h).
+enum class HeadKind { linear, layer };
+inline constexpr std::string_view head_kind_names[] = {"linear", "layer"};
+struct HeadsConfig {
+  std::int64_t count = 2;  // head 1, the model's own, included
+  HeadKind kind = HeadKind::linear;
+};
+inline constexpr std::int64_t most_heads = 16;
+
 struct ByteLmConfig {
   TransformerConfig transformer;
   Semantics semantics;
+  std::optional<HeadsConfig> heads = {};
 };
 
 struct CrossHeads {
@@ -51,7 +61,8 @@ struct BltConfig {
   std::int64_t hash_functions = 1, hash_rows = 500002;
   Semantics semantics;
   patch::Rules patching;                  // how text is patched at inference
-  std::optional<ByteLmConfig> patcher;    // the entropy model inside, when the scheme needs one
+  std::optional<ByteLmConfig> patcher;    // the entropy model inside, when the scheme needs one; it has no heads
+  std::optional<HeadsConfig> heads;
 
   bool needs_latent_projection() const { return encoder.dim * cross_k != latent.dim; }
   // The local models' shapes with the heads of their cross-attention.
@@ -101,10 +112,16 @@ void apply_compat(BltConfig& config, std::string_view compat);
 Json rules_to_json(const patch::Rules& rules);
 patch::Rules rules_from_json(const Json& json);  // missing keys keep their defaults
 
+HeadKind parse_head_kind(std::string_view name);  // errors: input
+
+// Heads included.
 std::int64_t parameter_count(const ByteLmConfig& config);
 std::int64_t parameter_count(const BltConfig& config);  // without the patcher
-// Forward multiply-adds x 2 of one byte, by spec 7.6 and 8.6 (the entropy model is not counted).
+std::int64_t heads_parameter_count(const HeadsConfig& heads, const TransformerConfig& local);
+// Forward multiply-adds x 2 of one byte, by spec 7.6 and 8.6 (the entropy model and heads from 2 on
+// are not counted).
 double flops_per_byte(const ByteLmConfig& config, double context);
 double flops_per_byte(const BltConfig& config, double patch_size, double context);
+double heads_flops_per_byte(const HeadsConfig& heads, const TransformerConfig& local, const Semantics& semantics, double context);
 
 }  // namespace blt::model

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Model folders of every layout, as they are on disk: a config, and memory-mapped tensors under their Hugging Face names.
-//   hugging_face        config.json of model_type blt or blt_patcher; model.safetensors or its sharded index form
+//   hugging_face        config.json of model_type blt or blt_patcher; model.safetensors or its sharded index form;
+//                       heads.safetensors, where config.json tells of prediction heads
 //   meta_hub            config.json {"args": ...}; model.safetensors; entropy_model/
 //   meta_consolidated   params.json; consolidated.pth; entropy_model/ inside or beside
 #pragma once
