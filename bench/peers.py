@@ -97,7 +97,7 @@ def main():
             rates[length].append(rate)
         if round_ == 0 and not same_texts(arguments, runs[0], texts):
             sys.exit("bench-peers: the greedy texts differ")
-    print(f"{processor()}, {arguments.threads} threads, {arguments.rounds} rounds in turns; greedy texts equal in float32")
+    print(f"{processor()}, threads: {arguments.threads}, rounds in turns: {arguments.rounds}; greedy texts equal in float32")
     print(f"{'dtype':<10}{'prompt':>7}{'blt B/s':>10}{'transformers B/s':>18}{'ratio':>8}{'cost a byte':>13}{'prefill s':>11}{'limit':>7}")
     rows = []
     for dtype in arguments.dtype:

@@ -32,7 +32,7 @@ void describe(Fields& fields, ScoreConfig& c) {
                              "also write each row's scores, one JSON object a line");
   output.common = true;
   output.details =
-      "file; then of a text log_likelihood, bytes and bits_per_byte; of choices line, "
+      "The object has file; of a text log_likelihood, bytes and bits_per_byte; of choices line, "
       "log_likelihoods, bytes, choice, choice_per_byte and gold; of a continuation line, "
       "log_likelihood, bytes, bits_per_byte and greedy.";
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
