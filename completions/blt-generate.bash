@@ -4,11 +4,23 @@ _blt_generate() {
   (( COMP_CWORD > 1 )) && command=${COMP_WORDS[1]}
   local flags choices=
   case $command in
+    score)
+      flags='--help --version --format --join --limit --on-error --eos --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      case $previous in
+        --format) choices='auto jsonl text';;
+        --on-error) choices='fail skip';;
+        --dtype) choices='auto float32 bfloat16';;
+        --compat) choices='auto meta hf';;
+        --hash-tables) choices='memory mapped';;
+        --progress) choices='auto bar plain json off';;
+        --color) choices='auto always never';;
+      esac
+      ;;
     *)
       flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --grammar --json-schema --regex --choices --utf8 --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --grammar) choices='json';;
-        --dtype) choices='auto float32 bfloat16';;
+        --dtype) choices='auto float32 bfloat16 int8';;
         --compat) choices='auto meta hf';;
         --hash-tables) choices='memory mapped';;
         --engine) choices='cached exact';;
@@ -20,6 +32,7 @@ _blt_generate() {
   if [[ $choices ]]; then COMPREPLY=($(compgen -W "$choices" -- "$current"))
   elif [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$current"))
   else COMPREPLY=($(compgen -f -- "$current"))
+    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "score" -- "$current"))
   fi
 }
 complete -o filenames -F _blt_generate blt-generate

@@ -16,7 +16,12 @@ if(BLT_TORCH)
   blt_nn_test(sampler_test unit/sampler_test.cpp)
   blt_nn_test(generate_test unit/generate_test.cpp)
   blt_nn_test(engine_test unit/engine_test.cpp)
+  blt_nn_test(likelihood_test unit/likelihood_test.cpp)
   blt_nn_test(hf_greedy_test parity/hf_greedy_test.cpp)
+  if(BLT_BENCH)
+    add_test(NAME bench/generate COMMAND bench_generate ${CMAKE_CURRENT_SOURCE_DIR}/data/models/hf
+      --prompt-file ${PROJECT_SOURCE_DIR}/README.md --prompts 8,40 -n 4 --rounds 1 --dtype float32 --dtype bfloat16)
+  endif()
 endif()
 
 # Constraints need no Torch: their sources are part of the test, so that every preset's sanitizers see them.

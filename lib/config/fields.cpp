@@ -197,7 +197,10 @@ Json value_of(const Field& field) {
 std::string default_text(const Field& field) {
   const Json value = value_of(field);
   if (value.is_null() || field.is_switch()) return "";
-  if (value.is_string()) return value.get<std::string>();
+  if (value.is_string()) {
+    const auto text = value.get<std::string>();
+    return text == " " ? "\" \"" : text;  // a space is seen in quotes alone
+  }
   if (value.is_number_float()) return format_double(value.get<double>());
   if (value.is_array()) {
     std::vector<std::string> items;

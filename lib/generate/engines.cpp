@@ -55,6 +55,16 @@ bool Engine::starts_patch(std::int64_t at) const {
   return std::binary_search(starts.begin(), starts.end(), at);
 }
 
+std::string Engine::too_long() const {
+  const Facts& known = facts();
+  if (position() > known.trained_bytes)
+    return cat("the text is longer than the ", known.trained_bytes, " bytes that the model is made for");
+  const auto patches = static_cast<std::int64_t>(patch_starts().size());
+  if (known.trained_patches > 0 && patches > known.trained_patches)
+    return cat("the text has more than the ", known.trained_patches, " patches that the model is made for");
+  return {};
+}
+
 std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId> ids, bool all) {
   if (ids.empty()) throw usage_error("no ids to go on with");
   for (const auto id : ids) {

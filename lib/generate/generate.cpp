@@ -118,16 +118,11 @@ std::string Generator::run(std::uint64_t seed, Stream& stream, Completion& out) 
 }
 
 void Generator::warn_length() {
-  const auto& facts = engine_.facts();
-  const auto patches = static_cast<std::int64_t>(engine_.patch_starts().size());
-  const bool bytes = engine_.position() > facts.trained_bytes;
-  if (warned_ || (!bytes && (facts.trained_patches == 0 || patches <= facts.trained_patches)))
-    return;
+  if (warned_) return;
+  const std::string warning = engine_.too_long();
+  if (warning.empty()) return;
   warned_ = true;
-  reporter_.warn(bytes ? cat("the text is longer than the ", facts.trained_bytes,
-                             " bytes that the model is made for")
-                       : cat("the text has more than the ", facts.trained_patches,
-                             " patches that the model is made for"));
+  reporter_.warn(warning);
 }
 
 void Generator::tell_progress(const Completion& completion, bool finished) {

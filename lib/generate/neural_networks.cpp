@@ -6,6 +6,7 @@
 
 #include "blt/base/error.h"
 #include "blt/generate/generate.h"
+#include "blt/generate/score.h"
 #include "blt/model/convert.h"
 #include "blt/model/inference.h"
 #include "blt/patch/entropy_source.h"
@@ -48,6 +49,9 @@ class Guarded final : public NeuralNetworks {
   }
   int generate(const GenerateConfig& config, Reporter& reporter) override {
     return without_torch_errors([&] { return generate::run(config, reporter); });
+  }
+  int score(const ScoreConfig& config, Reporter& reporter) override {
+    return without_torch_errors([&] { return generate::score(config, reporter); });
   }
 };
 

@@ -25,18 +25,10 @@ bool drop_suffix(std::string& name, std::string_view suffix) {
   return true;
 }
 
-// By name: .jsonl, .ndjson, .json, with or without .gz, .zst. Standard input has no name and is
-// text.
-bool named_jsonl(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  drop_suffix(name, ".gz") || drop_suffix(name, ".zst") || drop_suffix(name, ".zstd");
-  return name.ends_with(".jsonl") || name.ends_with(".ndjson") || name.ends_with(".json");
-}
-
 Format format_of(const DocumentOptions& options, const std::string& file) {
   if (options.format == "jsonl") return Format::jsonl;
   if (options.format == "binary") return Format::binary;
+  // Standard input has no name and is text.
   if (options.format == "auto" && named_jsonl(file)) return Format::jsonl;
   return options.split_lines ? Format::text_lines : Format::text;
 }
@@ -236,6 +228,13 @@ const std::vector<std::string>& DocumentReader::skipped() const {
 }
 const std::vector<std::string>& DocumentReader::files() const {
   return impl_->files;
+}
+
+bool named_jsonl(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  drop_suffix(name, ".gz") || drop_suffix(name, ".zst") || drop_suffix(name, ".zstd");
+  return name.ends_with(".jsonl") || name.ends_with(".ndjson") || name.ends_with(".json");
 }
 
 bool held_out(std::string_view document_id, double fraction) {

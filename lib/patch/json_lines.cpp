@@ -220,34 +220,42 @@ std::string LineCutter::cut(std::string_view line) {
   return with_lengths(line, impl_->lengths_of(impl_->read_rows(object)), replace);
 }
 
+LineCounts for_each_line(const std::vector<std::string>& inputs, const std::string& on_error,
+                         const std::function<bool(std::string_view, std::uint64_t)>& take,
+                         Reporter& reporter) {
+  LineCounts counts;
+  std::string first_problem;
+  bool open = true;
+  for (std::size_t i = 0; open && i < inputs.size(); ++i) {
+    LineReader reader(inputs[i]);
+    for (std::string_view line; open && reader.next(line);) {
+      if ((counts.signal = stop_signal())) return counts;
+      if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+      try {
+        open = take(line, reader.number());
+        ++counts.lines;
+      } catch (Error& error) {
+        if (error.kind() != ErrorKind::input) throw;
+        error.add_context(cat(inputs[i] == "-" ? "standard input" : inputs[i], ":", reader.number()));
+        if (on_error != "skip") throw;
+        if (counts.skipped++ == 0) first_problem = error.what();
+      }
+    }
+  }
+  if (counts.skipped)
+    reporter.problem(cat("skipped ", counts.skipped, counts.skipped == 1 ? " line" : " lines",
+                         ", the first: ", first_problem));
+  return counts;
+}
+
 LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& options,
                      const std::string& on_error,
                      const std::function<bool(const std::string&)>& emit, Reporter& reporter) {
   LineCutter cutter(options);
-  LineCounts counts;
-  std::string first_problem;
-  for (const auto& input : inputs) {
-    LineReader reader(input);
-    for (std::string_view line; reader.next(line);) {
-      if ((counts.signal = stop_signal())) return counts;
-      if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      std::string out;
-      try {
-        out = cutter.cut(line);
-      } catch (Error& error) {
-        error.add_context(cat(input == "-" ? "standard input" : input, ":", reader.number()));
-        if (on_error != "skip" || error.kind() != ErrorKind::input) throw;
-        if (counts.skipped++ == 0) first_problem = error.what();
-        continue;
-      }
-      ++counts.lines;
-      if (!emit(out += '\n')) return counts;
-    }
-  }
-  if (counts.skipped)
-    reporter.warn(cat("skipped ", counts.skipped, counts.skipped == 1 ? " line" : " lines",
-                      ", the first: ", first_problem));
-  return counts;
+  const auto take = [&](std::string_view line, std::uint64_t) {
+    return emit(cutter.cut(line) + '\n');
+  };
+  return for_each_line(inputs, on_error, take, reporter);
 }
 
 std::string to_json_line(const shard::Record& record, bool entropies) {

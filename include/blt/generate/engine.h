@@ -47,6 +47,8 @@ class Engine {
     std::int64_t trained_patches = 0;
   };
   virtual const Facts& facts() const = 0;
+  // What to warn of: the text has outgrown what the model is made for. Empty: it has not.
+  std::string too_long() const;
 };
 
 // On the CPU activations and sums are float32 whatever the weights are; on CUDA bfloat16 holds for both.

@@ -50,6 +50,9 @@ class DocumentReader {
   std::unique_ptr<Impl> impl_;
 };
 
+// JSON lines by the name: .jsonl, .ndjson, .json, with or without .gz, .zst.
+bool named_jsonl(std::string name);
+
 // Which half of a corpus a document belongs to: by the hash of its id, so that the split is the same in every run.
 // fraction in [0, 1): true for about that share.
 bool held_out(std::string_view document_id, double fraction);

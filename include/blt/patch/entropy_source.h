@@ -18,6 +18,7 @@ namespace blt {
 
 struct TrainConfig;
 struct GenerateConfig;
+struct ScoreConfig;
 struct ConvertConfig;
 struct InitFromConfig;
 
@@ -57,6 +58,7 @@ struct NeuralNetworks {
   virtual int convert(const ConvertConfig& config, Reporter& reporter) = 0;
   virtual int init_from(const InitFromConfig& config, Reporter& reporter) = 0;
   virtual int generate(const GenerateConfig& config, Reporter& reporter) = 0;
+  virtual int score(const ScoreConfig& config, Reporter& reporter) = 0;
 };
 
 // Opens libblt_nn beside the program or on the library path. Errors: resource, with a hint (built without Torch, ...).

@@ -38,13 +38,19 @@ class LineCutter {
 };
 
 struct LineCounts {
-  std::uint64_t lines = 0;    // cut
+  std::uint64_t lines = 0;    // taken
   std::uint64_t skipped = 0;  // left out by on_error = skip
   int signal = 0;             // that stopped it
 };
 
-// Cuts every line of the inputs ("-" is standard input; gzip and zstd are told by their first
-// bytes), in order. `emit` gets each line with its newline and returns false to stop. Errors:
+// Calls take(line, its number from 1) with every line of the inputs that is not blank ("-" is standard input; gzip and zstd
+// are told by their first bytes), in order, until it returns false. take's input errors get "FILE:LINE: "; with on_error =
+// skip they leave the line out, which is a problem told at the end.
+LineCounts for_each_line(const std::vector<std::string>& inputs, const std::string& on_error,
+                         const std::function<bool(std::string_view, std::uint64_t)>& take,
+                         Reporter& reporter);
+
+// Cuts every line of the inputs, in order. `emit` gets each line with its newline and returns false to stop. Errors:
 // input, "FILE:LINE: ..." (on_error = fail).
 LineCounts cut_lines(const std::vector<std::string>& inputs, const CutOptions& options,
                      const std::string& on_error,

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// Claim: a byte costs hardly more than reading the weights that it needs once, whatever the length of the text. Decodes
+// greedily after prompts of several lengths, in turns over types, and measures what the machine can read around each run.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <thread>
+
+#include "blt/base/error.h"
+#include "blt/base/files.h"
+#include "blt/base/table.h"
+#include "blt/base/threads.h"
+#include "blt/base/units.h"
+#include "blt/config/program.h"
+#include "blt/generate/engine.h"
+#include "blt/generate/sampler.h"
+#include "blt/model/stored.h"
+#include "blt/patch/json_lines.h"
+
+using namespace blt;
+
+namespace {
+
+struct BenchConfig {
+  std::string model, prompt_file;
+  std::vector<std::int64_t> prompts = {64, 512, 2048};
+  std::vector<std::string> dtypes = {"float32"};
+  std::int64_t bytes = 64, rounds = 3;
+  std::string compat = "auto";
+  bool json = false;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+// What some threads together can read of memory that no cache holds.
+class Bandwidth {
+ public:
+  explicit Bandwidth(int threads) : threads_(threads) {
+    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw resource_error("no memory to measure the bandwidth with");
+    ::madvise(memory, size, MADV_HUGEPAGE);
+    data_ = static_cast<std::uint64_t*>(memory);
+    std::fill(data_, data_ + words, 1);
+  }
+  ~Bandwidth() { ::munmap(data_, size); }
+  Bandwidth(const Bandwidth&) = delete;
+  Bandwidth& operator=(const Bandwidth&) = delete;
+
+  // Bytes a second, the best of three passes.
+  double measure() const {
+    double best = 0;
+    for (int pass = 0; pass < 3; ++pass) {
+      const auto start = std::chrono::steady_clock::now();
+      if (sum() != words) throw internal_error("memory does not hold what was written");
+      best = std::max(best, size / seconds_since(start));
+    }
+    return best;
+  }
+
+ private:
+  static constexpr std::size_t size = std::size_t{1} << 30, words = size / sizeof(std::uint64_t);
+
+  std::uint64_t sum() const {
+    const auto count = static_cast<std::size_t>(threads_);
+    std::vector<std::uint64_t> sums(count);
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < count; ++t) {
+      threads.emplace_back([this, t, count, &sums] {
+        std::uint64_t own = 0;
+        for (std::size_t i = words * t / count; i < words * (t + 1) / count; ++i) own += data_[i];
+        sums[t] = own;
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    std::uint64_t total = 0;
+    for (const auto part : sums) total += part;
+    return total;
+  }
+
+  int threads_;
+  std::uint64_t* data_ = nullptr;
+};
+
+// Numbers in the matrices that a byte needs, and that a closed patch needs; those of the entropy model apart, which stays
+// float32 whatever the rest is. Rows of embeddings and hash tables, norms and caches are left out: they are small beside them.
+struct Weights {
+  double entropy_model = 0, byte = 0, patch = 0;
+
+  double bytes_read(const std::string& dtype, double patches_a_byte) const {
+    const double size = dtype == "float32" ? 4 : dtype == "int8" ? 1 : 2;
+    return 4 * entropy_model + size * (byte + patches_a_byte * patch);
+  }
+};
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+Weights weights_of(const std::string& folder) {
+  Weights out;
+  const model::StoredModel stored = model::open_stored(folder);
+  for (const auto& [name, tensor] : stored.tensors) {
+    if (tensor.shape.size() != 2 || contains(name, "embed_tokens") || contains(name, "tok_embedding")) continue;
+    const auto numbers = static_cast<double>(tensor.shape[0] * tensor.shape[1]);
+    const bool decoder_keys = contains(name, "local_decoder.cross_attn") && (contains(name, "k_proj") || contains(name, "v_proj"));
+    if (contains(name, "model.patcher.")) out.entropy_model += numbers;
+    else if (decoder_keys || contains(name, "global_transformer.") || contains(name, "patch_embedding_projection") ||
+             contains(name, "local_encoder.cross_attn")) out.patch += numbers;
+    else out.byte += numbers;
+  }
+  return out;
+}
+
+struct Measurement {
+  double prefill_seconds = 0, seconds = 0, bandwidth = 0;  // bandwidth: bytes a second
+  std::int64_t patches = 0;                                // closed while decoding
+  std::string text;
+};
+
+Measurement decode(generate::Engine& engine, std::string_view prompt, std::int64_t bytes) {
+  Measurement out;
+  engine.reset();
+  const auto ids = patch::encode(prompt, true, false);
+  auto start = std::chrono::steady_clock::now();
+  auto logits = engine.prefill(ids);
+  out.prefill_seconds = seconds_since(start);
+  const std::size_t patches = engine.patch_starts().size();
+  start = std::chrono::steady_clock::now();
+  for (std::int64_t i = 0; i < bytes; ++i) {
+    const patch::TokenId id = generate::best(logits, false);
+    out.text += static_cast<char>(id - patch::byte_offset);
+    logits = engine.step(id);
+  }
+  out.seconds = seconds_since(start);
+  out.patches = static_cast<std::int64_t>(engine.patch_starts().size() - patches);
+  return out;
+}
+
+// Of one type and prompt length: medians over rounds.
+Json summary(const std::string& dtype, std::int64_t prompt, std::int64_t bytes, const std::vector<Measurement>& runs,
+             const Weights& weights) {
+  std::vector<double> rates, prefills, bandwidths, shares;
+  const double patches = static_cast<double>(runs[0].patches) / static_cast<double>(bytes);
+  const double read = weights.bytes_read(dtype, patches);
+  for (const auto& run : runs) {
+    rates.push_back(static_cast<double>(bytes) / run.seconds);
+    prefills.push_back(run.prefill_seconds);
+    bandwidths.push_back(run.bandwidth);
+    shares.push_back(rates.back() * read / run.bandwidth);
+  }
+  return {{"dtype", dtype},
+          {"prompt_bytes", prompt},
+          {"bytes", bytes},
+          {"bytes_per_second", median(rates)},
+          {"all_bytes_per_second", rates},
+          {"prefill_seconds", median(prefills)},
+          {"patches_per_byte", patches},
+          {"weight_bytes_per_byte", read},
+          {"bandwidth", median(bandwidths)},
+          {"share_of_limit", median(shares)},
+          {"bytes_base64", patch::encode_base64(runs[0].text)}};
+}
+
+std::string to_text(const Json& rows) {
+  Table table({"dtype", "prompt", "bytes/s", "prefill", "bytes/patch", "MB/byte", "GB/s", "limit", "share"});
+  for (const Json& row : rows) {
+    const double read = row["weight_bytes_per_byte"], bandwidth = row["bandwidth"], patches = row["patches_per_byte"];
+    table.add({row["dtype"], std::to_string(row["prompt_bytes"].get<std::int64_t>()), format_fixed(row["bytes_per_second"], 1),
+               format_seconds(row["prefill_seconds"]), patches > 0 ? format_fixed(1 / patches, 2) : "-", format_fixed(read / 1e6, 1),
+               format_fixed(bandwidth / 1e9, 1), format_fixed(bandwidth / read, 1), format_fixed(row["share_of_limit"], 2)});
+  }
+  return table.text();
+}
+
+int run(const BenchConfig& c, config::Invocation& invocation) {
+  const std::string prompt = read_file(c.prompt_file);
+  for (const auto length : c.prompts) {
+    if (length > static_cast<std::int64_t>(prompt.size()))
+      throw usage_error(cat(c.prompt_file, " has ", prompt.size(), " bytes, and a prompt of ", length, " is asked for"));
+  }
+  const int threads = resolve_threads(static_cast<int>(invocation.common.threads));
+  const Weights weights = weights_of(c.model);
+  std::vector<std::unique_ptr<generate::Engine>> engines;
+  for (const auto& dtype : c.dtypes) {
+    ModelOptions options;
+    options.dtype = dtype;
+    options.compat = c.compat;
+    options.threads = threads;
+    engines.push_back(generate::open_engine(c.model, options, {}));
+    decode(*engines.back(), std::string_view(prompt).substr(0, 64), 8);  // the weights come into memory
+  }
+  const Bandwidth bandwidth(threads);
+  std::map<std::pair<std::size_t, std::int64_t>, std::vector<Measurement>> runs;
+  for (std::int64_t round = 0; round < c.rounds; ++round) {
+    for (const auto length : c.prompts) {
+      for (std::size_t d = 0; d < engines.size(); ++d) {
+        const double before = bandwidth.measure();
+        Measurement m = decode(*engines[d], std::string_view(prompt).substr(0, static_cast<std::size_t>(length)), c.bytes);
+        m.bandwidth = (before + bandwidth.measure()) / 2;
+        runs[{d, length}].push_back(std::move(m));
+      }
+    }
+  }
+  Json rows = Json::array();
+  for (const auto& [key, measured] : runs) rows.push_back(summary(c.dtypes[key.first], key.second, c.bytes, measured, weights));
+  const std::string text = c.json ? dump_json({{"threads", threads}, {"runs", rows}}) + "\n" : to_text(rows);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return 0;
+}
+
+config::Program make_program(BenchConfig& c) {
+  config::Command command;
+  config::Fields& fields = command.fields;
+  fields.positional("MODEL", &c.model, "folder of a BLT or a byte LM").required = true;
+  fields.add("prompt_file", "--prompt-file", &c.prompt_file, "FILE", "prompts are its first bytes").required = true;
+  fields.add("prompts", "--prompts", &c.prompts, "N,...", "prompt lengths in bytes").min = 1;
+  fields.add("bytes", "-n,--bytes", &c.bytes, "N", "bytes to decode").min = 1;
+  fields.add("rounds", "--rounds", &c.rounds, "N", "times that each is measured; medians are told").min = 1;
+  fields.add("dtypes", "--dtype", &c.dtypes, "TYPE", "of matrix products; repeat it for more, measured in turns");
+  fields.add("compat", "--compat", &c.compat, "NAME", "whose attention semantics").choices = {"auto", "meta", "hf"};
+  fields.add("json", "--json", &c.json, "", "report as JSON");
+  for (auto& field : fields.all()) field.common = true;
+  command.run = [&c](config::Invocation& invocation) { return run(c, invocation); };
+  config::Program program;
+  program.name = "bench_generate";
+  program.brief = "Speed of decoding beside what reading the weights costs";
+  program.commands.push_back(std::move(command));
+  return program;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  BenchConfig config;
+  return config::run_program(make_program(config), argc, argv);
+}
