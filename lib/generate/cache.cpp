@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "blt/nn/rotary.h"
+#include "cached_heads.h"
 
 namespace blt::generate {
 
@@ -104,11 +105,25 @@ void CachedTransformer::clear() {
   for (auto& value : values_) value.clear();
 }
 
-CachedByteLm::CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset)
+CachedByteLm::CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset, bool heads)
     : lm_(lm),
       pass_{type},
       newline_reset_(newline_reset),
-      transformer_(lm.transformer, type, lm.embedding.device()) {}
+      transformer_(lm.transformer, type, lm.embedding.device()) {
+  if (heads) heads_ = make_heads(lm, lm.config.transformer.norm_eps, type);
+}
+
+CachedByteLm::~CachedByteLm() = default;
+
+void CachedByteLm::truncate(std::int64_t end) {
+  transformer_.truncate(end);
+  if (heads_) heads_->truncate(end);
+}
+
+void CachedByteLm::clear() {
+  transformer_.clear();
+  if (heads_) heads_->clear();
+}
 
 at::Tensor CachedByteLm::append(std::span<const patch::TokenId> ids, std::int64_t from,
                                 bool last_only) {
@@ -119,8 +134,9 @@ at::Tensor CachedByteLm::append(std::span<const patch::TokenId> ids, std::int64_
   const at::Tensor tensor = int_tensor(fresh, lm_.embedding.device());
   nn::HashTables none;
   const at::Tensor x = nn::hash_embedding(lm_.embedding, none, tensor, at::zeros_like(tensor));
-  at::Tensor h =
-      transformer_.forward(x, byte_rows(ids, from, lm_.config.semantics, newline_reset_));
+  const NewRows rows = byte_rows(ids, from, lm_.config.semantics, newline_reset_);
+  at::Tensor h = transformer_.forward(x, rows);
+  if (heads_) heads_->append(h, rows);
   if (last_only) h = h.slice(0, h.size(0) - 1);
   return nn::linear(nn::rms_norm(h, lm_.norm, lm_.config.transformer.norm_eps, pass_.type),
                     lm_.head);
@@ -128,7 +144,9 @@ at::Tensor CachedByteLm::append(std::span<const patch::TokenId> ids, std::int64_
 
 void CachedByteLm::keep_from(std::int64_t row) {
   const std::int64_t window = lm_.config.semantics.window;
-  if (window > 0) transformer_.drop_before(row - window + 1);
+  if (window <= 0) return;
+  transformer_.drop_before(row - window + 1);
+  if (heads_) heads_->drop_before(row - window + 1);
 }
 
 }  // namespace blt::generate

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct NewRows {
 // section 4.4).
 NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
                   const model::Semantics& semantics, bool newline_reset = false);
+
+class CachedHeads;
 
 class CachedTransformer {
  public:
@@ -56,21 +59,25 @@ class CachedTransformer {
 // A byte LM over a growing text.
 class CachedByteLm {
  public:
-  CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset = false);
+  // heads: keep what its prediction heads need. Errors: input, when there are none.
+  CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset = false, bool heads = false);
+  ~CachedByteLm();
 
   // ids: the whole text; rows `from` on are new -> their logits [ids.size() - from, 260], or the
   // last row's alone.
   at::Tensor append(std::span<const patch::TokenId> ids, std::int64_t from, bool last_only);
-  void truncate(std::int64_t end) { transformer_.truncate(end); }
+  void truncate(std::int64_t end);
   // Keeps what rows from `row` on will see.
   void keep_from(std::int64_t row);
-  void clear() { transformer_.clear(); }
+  void clear();
+  CachedHeads* heads() const { return heads_.get(); }
 
  private:
   model::ByteLm& lm_;
   model::Pass pass_;
   bool newline_reset_;
   CachedTransformer transformer_;
+  std::unique_ptr<CachedHeads> heads_;
 };
 
 at::Tensor int_tensor(const std::vector<std::int32_t>& values, at::Device device);

@@ -18,7 +18,7 @@ std::int64_t starts_up_to(const std::vector<std::int64_t>& starts, std::int64_t 
 
 }  // namespace
 
-CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type)
+CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type, bool heads)
     : blt_(blt),
       pass_{type},
       device_(blt.embedding.device()),
@@ -38,16 +38,19 @@ CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type)
   const std::int64_t kv = cross.kv_heads * cross.head_dim();
   cross_keys_.assign(blt.decoder_cross.size(), Rows(kv, floats.dtype(type)));
   cross_values_ = cross_keys_;
+  if (heads) heads_ = make_heads(blt, c.decoder.norm_eps, type);
 }
 
-at::Tensor CachedBlt::append(std::span<const patch::TokenId> ids, bool last_only) {
+at::Tensor CachedBlt::append(std::span<const patch::TokenId> ids, bool last_only, Latent latent) {
   const std::int64_t from = size();
   ids_.insert(ids_.end(), ids.begin(), ids.end());
-  find_starts(from);
+  const bool exact = latent == Latent::exact;
+  if (exact) find_starts(from);
   const NewRows rows = byte_rows(ids_, from, blt_.config.semantics);
   const at::Tensor h = encode(from, rows);
-  close_patches();
+  if (exact) close_patches();
   at::Tensor d = decode(h, from, rows);
+  if (heads_ && exact) heads_->append(d, rows);
   if (last_only) d = d.slice(0, d.size(0) - 1);
   return nn::linear(
       nn::rms_norm(d, blt_.norm, blt_.config.decoder.norm_eps, pass_.type),
@@ -210,6 +213,7 @@ void CachedBlt::truncate(std::int64_t end) {
   if (patcher_) cut(*patcher_, end);
   cut(encoder_, end);
   cut(decoder_, end);
+  if (heads_) cut(*heads_, end);
   cut(latent_, closed_);
   for (auto& rows : hidden_) cut(rows, end);
   for (auto* list : {&cross_keys_, &cross_values_}) {
@@ -224,6 +228,7 @@ void CachedBlt::keep_from(std::int64_t row) {
   if (window > 0) {
     encoder_.drop_before(row - window + 1);
     decoder_.drop_before(row - window + 1);
+    if (heads_) heads_->drop_before(row - window + 1);
   }
   // The patch that is open at `row` needs the states of its bytes; the byte there sees the patch
   // before it.

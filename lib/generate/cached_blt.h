@@ -12,15 +12,20 @@
 
 #include "blt/model/models.h"
 #include "cache.h"
+#include "cached_heads.h"
 
 namespace blt::generate {
 
+enum class Latent { exact, stale };
+
 class CachedBlt {
  public:
-  CachedBlt(model::Blt& blt, at::ScalarType type);
+  // heads: keep what its prediction heads need. Errors: input, when there are none.
+  CachedBlt(model::Blt& blt, at::ScalarType type, bool heads = false);
 
   // Appends ids -> their logits [ids.size(), 260], or the last row's alone.
-  at::Tensor append(std::span<const patch::TokenId> ids, bool last_only);
+  // Stale: no patch closes, and only truncate() to where the stale rows began may follow.
+  at::Tensor append(std::span<const patch::TokenId> ids, bool last_only, Latent latent = Latent::exact);
   // Precondition: end == 0 or end >= oldest().
   void truncate(std::int64_t end);
   // Forgets what only a truncation below `row` would need.
@@ -28,6 +33,7 @@ class CachedBlt {
 
   const std::vector<patch::TokenId>& ids() const { return ids_; }
   const std::vector<std::int64_t>& starts() const { return starts_; }
+  CachedHeads* heads() const { return heads_.get(); }
 
  private:
   std::int64_t size() const { return static_cast<std::int64_t>(ids_.size()); }
@@ -52,6 +58,7 @@ class CachedBlt {
   CachedTransformer encoder_, latent_, decoder_;
   std::vector<Rows>
       hidden_;  // the bytes' encoder states that patches are made of: last layer, or all
+  std::unique_ptr<CachedHeads> heads_;
   std::vector<Rows> cross_keys_, cross_values_;  // by the decoder's cross-attention: k rows a patch
 };
 

@@ -72,10 +72,33 @@ std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId
       throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
   }
   const at::NoGradGuard no_gradients;
-  const at::Tensor logits = append(ids, all).to(at::kFloat).cpu().contiguous();
+  return on_host(append(ids, all));
+}
+
+std::span<const float> EngineBase::on_host(const at::Tensor& tensor) {
+  const at::Tensor logits = tensor.to(at::kFloat).cpu().contiguous();
   logits_.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
   model::require_numbers(logits_);
   return logits_;
+}
+
+std::span<const float> EngineBase::future() {
+  if (heads() == 1) throw usage_error("this engine has one prediction head");
+  const at::NoGradGuard no_gradients;
+  return on_host(head_logits());
+}
+
+std::span<const float> EngineBase::guess(patch::TokenId id) {
+  const at::NoGradGuard no_gradients;
+  return on_host(append_guess(id));
+}
+
+at::Tensor EngineBase::head_logits() {
+  throw internal_error("no heads");
+}
+
+at::Tensor EngineBase::append_guess(patch::TokenId) {
+  throw usage_error("drafts from a stale latent need a BLT and the cached engine");
 }
 
 void EngineBase::rollback(std::int64_t count) {
@@ -140,13 +163,15 @@ void ExactBlt::truncate(std::int64_t end) {
 
 CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
                                        const EngineOptions& options)
-    : EngineBase(facts_of(*lm)), lm_(std::move(lm)), options_(options), cache_(*lm_, type) {}
+    : EngineBase(facts_of(*lm)), lm_(std::move(lm)), options_(options), cache_(*lm_, type, false, options.heads) {}
+
+at::Tensor CachedByteLmEngine::head_logits() { return cache_.heads()->logits(position() - 1 - piece_); }
 
 at::Tensor CachedByteLmEngine::append(std::span<const patch::TokenId> fresh, bool all) {
   return in_chunks(fresh, all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
-    const std::int64_t from = position();
+    piece_ = position();
     ids_.insert(ids_.end(), ids.begin(), ids.end());
-    const at::Tensor logits = cache_.append(ids_, from, !all);
+    const at::Tensor logits = cache_.append(ids_, piece_, !all);
     oldest_ = std::max(oldest_, position() - options_.slack);
     cache_.keep_from(oldest_);
     return logits;
@@ -165,10 +190,15 @@ void CachedByteLmEngine::truncate(std::int64_t end) {
 
 CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
                                  const EngineOptions& options)
-    : EngineBase(facts_of(*blt)), blt_(std::move(blt)), options_(options), cache_(*blt_, type) {}
+    : EngineBase(facts_of(*blt)), blt_(std::move(blt)), options_(options), cache_(*blt_, type, options.heads) {}
+
+at::Tensor CachedBltEngine::head_logits() { return cache_.heads()->logits(position() - 1 - piece_); }
+
+at::Tensor CachedBltEngine::append_guess(patch::TokenId id) { return cache_.append({&id, 1}, true, Latent::stale); }
 
 at::Tensor CachedBltEngine::append(std::span<const patch::TokenId> fresh, bool all) {
   return in_chunks(fresh, all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
+    piece_ = position();
     const at::Tensor logits = cache_.append(ids, !all);
     oldest_ = std::max(oldest_, position() - options_.slack);
     cache_.keep_from(oldest_);

@@ -18,6 +18,8 @@ class EngineBase : public Engine {
  public:
   std::span<const float> prefill(std::span<const patch::TokenId> ids) final { return append_checked(ids, false); }
   std::span<const float> extend(std::span<const patch::TokenId> ids) final { return append_checked(ids, true); }
+  std::span<const float> future() final;
+  std::span<const float> guess(patch::TokenId id) final;
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
   const Facts& facts() const final { return facts_; }
@@ -27,8 +29,11 @@ class EngineBase : public Engine {
   // all: logits of every new row, [ids.size(), 260], else of the last, [1, 260].
   virtual at::Tensor append(std::span<const patch::TokenId> ids, bool all) = 0;
   virtual void truncate(std::int64_t end) = 0;
+  virtual at::Tensor head_logits();                     // of heads 2 to n after the last id
+  virtual at::Tensor append_guess(patch::TokenId id);
 
  private:
+  std::span<const float> on_host(const at::Tensor& logits);
   std::span<const float> append_checked(std::span<const patch::TokenId> ids, bool all);
 
   Facts facts_;
@@ -71,16 +76,19 @@ class CachedByteLmEngine final : public EngineBase {
   CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
                      const EngineOptions& options);
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
+  std::int64_t heads() const override { return cache_.heads() ? cache_.heads()->count() : 1; }
 
  private:
   at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
   void truncate(std::int64_t end) override;
+  at::Tensor head_logits() override;
 
   std::shared_ptr<model::ByteLm> lm_;
   EngineOptions options_;
   CachedByteLm cache_;
   std::vector<patch::TokenId> ids_;
   std::int64_t oldest_ = 0;  // truncations below this compute anew
+  std::int64_t piece_ = 0;   // where the last piece that was appended begins
 };
 
 class CachedBltEngine final : public EngineBase {
@@ -89,15 +97,18 @@ class CachedBltEngine final : public EngineBase {
                   const EngineOptions& options);
   std::int64_t position() const override { return static_cast<std::int64_t>(cache_.ids().size()); }
   const std::vector<std::int64_t>& patch_starts() const override { return cache_.starts(); }
+  std::int64_t heads() const override { return cache_.heads() ? cache_.heads()->count() : 1; }
 
  private:
   at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
   void truncate(std::int64_t end) override;
+  at::Tensor head_logits() override;
+  at::Tensor append_guess(patch::TokenId id) override;
 
   std::shared_ptr<model::Blt> blt_;
   EngineOptions options_;
   CachedBlt cache_;
-  std::int64_t oldest_ = 0;
+  std::int64_t oldest_ = 0, piece_ = 0;
 };
 
 // Entropies in nats of each position, all computed anew; with newline_reset each line is a text of

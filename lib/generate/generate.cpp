@@ -9,6 +9,7 @@
 #include "blt/base/units.h"
 #include "blt/generate/sampler.h"
 #include "blt/generate/stop.h"
+#include "choices.h"
 #include "display.h"
 
 namespace blt::generate {
@@ -28,7 +29,17 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
   return {c.greedy ? 0 : c.temperature, c.top_k, c.top_p, c.min_p, !c.ignore_eos};
 }
 
+// Of ids drafted together: what the heads can say; from a stale latent about a patch and a half.
+std::int64_t draft_of(const GenerateConfig& c, const Engine& engine) {
+  if (c.draft) return *c.draft;
+  return c.speculate == "heads" ? engine.heads() - 1 : 6;
+}
+
 }  // namespace
+
+Speculation speculation_of(const GenerateConfig& c) {
+  return c.speculate == "heads" ? Speculation::heads : c.speculate == "latent" ? Speculation::latent : Speculation::off;
+}
 
 // Bytes on their way out: what may begin a stop string waits, then what is part of a character or
 // patch.
@@ -95,26 +106,22 @@ bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
 }
 
 std::string Generator::run(std::uint64_t seed, Stream& stream, Completion& out) {
-  Sampler sampler(sampler_options(config_), seed);
-  if (constraint_) constraint_->reset();
-  const auto complete = [&] { return constraint_ && constraint_->complete(); };
-  while (out.steps < config_.max_bytes && !complete()) {
+  Choices choices(engine_, logits_, Sampler(sampler_options(config_), seed), constraint_, speculation_of(config_),
+                  draft_of(config_, engine_));
+  while (out.steps < config_.max_bytes && !choices.complete()) {
     if (stop_signal()) return "signal";
-    const patch::TokenId id =
-        sampler.next(logits_, constraint_ ? &constraint_->allowed() : nullptr);
+    const std::int64_t position = choices.position();
+    const patch::TokenId id = choices.next(config_.max_bytes - out.steps);
+    out.drafts = choices.counts();
     if (id == patch::eos_id) return "eos";
-    if (constraint_) constraint_->advance(static_cast<std::uint8_t>(id - patch::byte_offset));
-    stream.byte(static_cast<char>(id - patch::byte_offset),
-                engine_.starts_patch(engine_.position()));
+    warn_length();
+    stream.byte(static_cast<char>(id - patch::byte_offset), engine_.starts_patch(position));
     ++out.steps;
     if (stream.stopped()) return "stop";
     if (!stream.flush()) return "closed";
     tell_progress(out, false);
-    if (out.steps == config_.max_bytes || complete()) break;
-    logits_ = engine_.step(id);
-    warn_length();
   }
-  return complete() ? "constraint" : "length";
+  return choices.complete() ? "constraint" : "length";
 }
 
 void Generator::warn_length() {

@@ -24,6 +24,13 @@ model::ParameterVisitor narrow(Weights weights) {
   };
 }
 
+template <class Model, class Visit>
+void narrow_all(Model& model, const EngineOptions& options, Visit&& visit) {
+  if (options.weights == Weights::float32) return;
+  visit(narrow(options.weights));
+  if (model.heads && options.heads) model.heads->visit(narrow(options.weights));
+}
+
 // Of activations.
 at::ScalarType type_of(const EngineOptions& options, at::Device device) {
   return options.weights == Weights::bfloat16 && !device.is_cpu() ? at::kBFloat16 : at::kFloat;
@@ -57,7 +64,7 @@ void check_options(const EngineOptions& options) {
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
                                     const EngineOptions& options) {
   check_options(options);
-  if (options.weights != Weights::float32) lm->visit("", narrow(options.weights));
+  narrow_all(*lm, options, [&](const auto& visitor) { lm->visit("", visitor); });
   const at::ScalarType type = type_of(options, lm->embedding.device());
   if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type);
   return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options);
@@ -65,7 +72,7 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
 
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
   check_options(options);
-  if (options.weights != Weights::float32) blt->visit(narrow(options.weights), false, false);
+  narrow_all(*blt, options, [&](const auto& visitor) { blt->visit(visitor, false, false); });
   const at::ScalarType type = type_of(options, blt->embedding.device());
   // An open end's logits change when the text grows: nothing can be kept.
   const auto& c = blt->config;

@@ -65,6 +65,17 @@ std::string summary(const Completion& c, const Engine::Facts& facts) {
                                                : c.finish_reason);
 }
 
+std::string draft_summary(const Completion& c) {
+  const DraftCounts& d = c.drafts;
+  const auto rate = [](std::int64_t part, std::int64_t whole) {
+    return format_fixed(whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0, 2);
+  };
+  std::string out = cat("drafts: ", d.accepted, " of ", d.drafted, " bytes accepted, ", rate(c.steps, d.passes),
+                        " bytes a pass in ", d.passes, " passes");
+  if (d.guesses > 0) out += cat(", beside ", d.guesses, " of the local models alone");
+  return out;
+}
+
 }  // namespace
 
 Json to_json(const Completion& c, std::string_view prompt, const GenerateConfig& config,
@@ -77,6 +88,10 @@ Json to_json(const Completion& c, std::string_view prompt, const GenerateConfig&
   if (facts.kind == "blt") json["patches"] = c.patches;
   json["seconds"] = c.seconds;
   json["bytes_per_second"] = c.bytes_per_second();
+  if (config.speculate != "off") {
+    json["drafts"] = {{"drafted", c.drafts.drafted}, {"accepted", c.drafts.accepted}, {"passes", c.drafts.passes},
+                      {"guesses", c.drafts.guesses}};
+  }
   json["prompt_bytes"] = prompt.size();
   json["prompt_seconds"] = c.prompt_seconds;
   json["seed"] = is_greedy(config) || !config.seed ? Json(nullptr) : Json(*config.seed);
@@ -91,6 +106,7 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
   const auto constraint = make_constraint(config);
   EngineOptions options;
   options.exact = config.engine == "exact";
+  options.heads = speculation_of(config) == Speculation::heads;
   const auto engine =
       open_engine(config.model, config.options, options);
   if (!config.seed) config.seed = std::random_device{}();
@@ -111,6 +127,7 @@ int run(const GenerateConfig& asked, Reporter& reporter) {
           output.write(dump_json(to_json(completion, prompts[i], config, engine->facts())) + "\n");
     if (!open) return 0;  // the reader has seen enough
     reporter.info(summary(completion, engine->facts()));
+    if (config.speculate != "off") reporter.detail(draft_summary(completion));
   }
   output.finish();
   return stop_signal() ? 128 + stop_signal() : 0;

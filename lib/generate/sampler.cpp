@@ -95,10 +95,9 @@ std::vector<Candidate> candidates(std::span<const float> logits, const SamplerOp
   return list;
 }
 
-patch::TokenId Sampler::next(std::span<const float> logits, const Allowed* allowed) {
-  if (options_.temperature == 0) return best(logits, options_.eos, allowed);
-  const auto list = candidates(logits, options_, allowed);
-  double at = random_.uniform();
+patch::TokenId Sampler::pick(const std::vector<Candidate>& list) {
+  if (list.size() == 1) return list.front().id;
+  double at = uniform();
   for (const auto& c : list) {
     if (at < c.probability) return c.id;
     at -= c.probability;

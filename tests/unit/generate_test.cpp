@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Stop strings, streaming and the loop of generation, with an engine that recites a text.
 #include <catch2/catch.hpp>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,19 @@ class Reciter final : public Engine {
     logits_ = std::move(all);
     return logits_;
   }
+  // Heads that know the script, but for every fifth id of it, for which they say '!'.
+  std::int64_t heads() const override { return 4; }
+  std::span<const float> future() override {
+    ahead_.assign(3 * 260, -30.0f);
+    for (std::int64_t i = 0; i < 3; ++i) ahead_[static_cast<std::size_t>(i) * 260 + drafted(position() - prompt_ + i + 1)] = 0;
+    return ahead_;
+  }
+  std::span<const float> guess(patch::TokenId id) override {
+    ids_.push_back(id);
+    ahead_.assign(260, -30.0f);
+    ahead_[drafted(position() - prompt_)] = 0;
+    return ahead_;
+  }
   void rollback(std::int64_t count) override {
     ids_.resize(ids_.size() - static_cast<std::size_t>(count));
   }
@@ -55,11 +70,13 @@ class Reciter final : public Engine {
     return static_cast<unsigned char>(script_[static_cast<std::size_t>(at)]) + 4u;
   }
 
+  std::size_t drafted(std::int64_t at) const { return at % 5 == 4 ? '!' + 4u : next(at); }
+
   std::int64_t prompt_;
   std::string script_;
   std::vector<patch::TokenId> ids_;
   std::vector<std::int64_t> starts_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, ahead_;
 };
 
 struct Warnings final : Reporter {
@@ -214,6 +231,68 @@ TEST_CASE("a constrained text is one of the constraint, whatever the model would
   Constraint nothing = regex_constraint("");
   CHECK(recite("p", "abc", config, &nothing).completion.finish_reason == "constraint");
   CHECK(recite("p", "abc", config, &nothing).completion.text == "");
+}
+
+TEST_CASE("drafts change neither the text nor how it ends") {
+  const std::string script = "the quick brown fox jumps over the lazy dog";
+  struct Case {
+    std::string script;
+    std::function<void(GenerateConfig&)> change;
+    std::string text, reason;
+    std::string pattern = {};
+  };
+  const Case cases[] = {
+      {script, [](auto&) {}, script, "eos"},
+      {script, [](auto& c) { c.max_bytes = 17; }, script.substr(0, 17), "length"},
+      {script, [](auto& c) { c.max_bytes = 1; }, "t", "length"},
+      {script, [](auto& c) { c.max_bytes = 0; }, "", "length"},
+      {script, [](auto& c) { c.stop = {"jump"}; }, "the quick brown fox ", "stop"},
+      {script, [](auto& c) { c.ignore_eos = true, c.max_bytes = 46; }, script + "###", "length"},
+      {"", [](auto&) {}, "", "eos"},
+      {"abcdefghij", [](auto&) {}, "abcdefghij", "constraint", "[a-j]{10}"},
+      {"abcdefghij", [](auto&) {}, "abcdefghij", "eos", "[a-j]+"},
+      {"abcdefghij", [](auto&) {}, "abcdefghij", "constraint", "[a-j]{4}[a-j]{6}|x"},
+      {"abcdxfghij", [](auto&) {}, "abcd#fghij", "eos", "[a-j#]+"},
+      {script, [](auto&) {}, "the q#uick", "constraint", "the q#uick"},
+  };
+  for (const auto& c : cases) {
+    for (const std::string speculate : {"off", "heads", "latent"}) {
+      for (const std::int64_t draft : {1, 2, 3, 9}) {
+        INFO(c.script << " " << c.reason << " " << speculate << " " << draft);
+        GenerateConfig config;
+        c.change(config);
+        config.speculate = speculate;
+        config.draft = draft;
+        std::optional<Constraint> constraint;
+        if (!c.pattern.empty()) constraint.emplace(regex_constraint(c.pattern));
+        const Told told = recite("pr", c.script, config, constraint ? &*constraint : nullptr);
+        CHECK(told.completion.text == c.text);
+        CHECK(told.completion.finish_reason == c.reason);
+      }
+    }
+  }
+}
+
+TEST_CASE("drafts are counted, and those that hold save passes") {
+  GenerateConfig config;
+  config.max_bytes = 20;
+  config.speculate = "heads";
+  const auto heads = recite("p", std::string(30, 'a'), config).completion.drafts;
+  // The first id comes with the prompt; each pass gives its accepted drafts and one id more.
+  CHECK(heads.accepted + heads.passes == 19);
+  CHECK(heads.drafted >= heads.accepted);
+  CHECK(heads.passes <= 8);
+  CHECK(heads.guesses == 0);
+  config.speculate = "latent";
+  config.draft = 4;
+  const auto latent = recite("p", std::string(30, 'a'), config).completion.drafts;
+  CHECK(latent.accepted + latent.passes == 19);
+  CHECK(latent.guesses == latent.drafted);
+  config.speculate = "off";
+  config.draft.reset();
+  const auto off = recite("p", std::string(30, 'a'), config).completion.drafts;
+  CHECK(off.passes == 19);
+  CHECK(off.drafted == 0);
 }
 
 TEST_CASE("a held beginning of a stop string is shown when the text ends") {

@@ -40,6 +40,8 @@ struct GenerateConfig {
 
   ModelOptions options = {.dtype = "float32"};
   std::string engine = "cached";
+  std::string speculate = "off";       // off, heads, latent
+  std::optional<std::int64_t> draft;   // ids drafted together
 };
 
 // What the options do not say one by one. Errors: usage.

@@ -32,6 +32,14 @@ class Engine {
   // Appends ids -> the logits after each of them, [ids.size(), 260] row-major, valid until the next call: for scores and
   // for the verification of drafts. Errors: as prefill().
   virtual std::span<const float> extend(std::span<const patch::TokenId> ids) = 0;
+  // Prediction heads, the model's own included: 1 without EngineOptions.heads.
+  virtual std::int64_t heads() const { return 1; }
+  // What heads 2 to n say after the last id, [heads() - 1, 260], valid until the next call. The last id is one of the last
+  // call's. Errors: usage (one head).
+  virtual std::span<const float> future() = 0;
+  // As step(), but no patch closes: the local models run on with the latent that they have (BLT-S, arXiv 2605.08044). For
+  // drafts: roll them back before anything else. Errors: usage (a byte LM, the exact engine).
+  virtual std::span<const float> guess(patch::TokenId id) = 0;
   // Takes the last `count` ids back. Errors: internal, when there are fewer.
   virtual void rollback(std::int64_t count) = 0;
   void reset() { rollback(position()); }
@@ -58,6 +66,7 @@ struct EngineOptions {
   bool exact =
       false;  // compute all anew each time: the reference that the cached engine is tested against
   Weights weights = Weights::float32;  // of matrices outside the entropy model
+  bool heads = false;  // keep what prediction heads need; input error where the model has none
   std::int64_t chunk = 512;  // bytes of a prompt that are computed together
   std::int64_t slack = 256;  // ids that rollback() can take back without computing anew
 };

@@ -41,7 +41,14 @@ patch::TokenId best(std::span<const float> logits, bool eos, const Allowed* allo
 class Sampler {
  public:
   Sampler(const SamplerOptions& options, std::uint64_t seed) : options_(options), random_(seed) {}
-  patch::TokenId next(std::span<const float> logits, const Allowed* allowed = nullptr);
+  patch::TokenId next(std::span<const float> logits, const Allowed* allowed = nullptr) {
+    return pick(candidates(logits, allowed));
+  }
+  std::vector<Candidate> candidates(std::span<const float> logits, const Allowed* allowed = nullptr) const {
+    return generate::candidates(logits, options_, allowed);
+  }
+  patch::TokenId pick(const std::vector<Candidate>& list);
+  double uniform() { return random_.uniform(); }  // [0, 1)
 
  private:
   SamplerOptions options_;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Prediction heads 2 to n over a growing text.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "blt/base/error.h"
+#include "blt/model/heads.h"
+#include "cache.h"
+
+namespace blt::generate {
+
+class CachedHeads {
+ public:
+  // norm, head: the model's own.
+  CachedHeads(model::PredictionHeads& heads, const at::Tensor& norm, double norm_eps,
+              const at::Tensor& head, at::ScalarType type);
+
+  // state: float32 [rows.count(), dim], the trunk's before the norm. Keeps it until the next call.
+  void append(const at::Tensor& state, const NewRows& rows);
+  // After row `row` of the last append() -> [n - 1, 260].
+  at::Tensor logits(std::int64_t row) const;
+  std::int64_t count() const { return heads_.config.count; }
+
+  void truncate(std::int64_t end);
+  void drop_before(std::int64_t row);
+  void clear();
+
+ private:
+  at::Tensor normed(const at::Tensor& state, std::int64_t row) const;
+
+  model::PredictionHeads& heads_;
+  at::Tensor norm_;
+  double norm_eps_;
+  at::Tensor unembedding_;  // linear: all of theirs, [(n - 1) * 260, dim]; layer: the model's own
+  at::ScalarType type_;
+  std::vector<CachedTransformer> layers_;
+  std::vector<at::Tensor> states_;  // linear: the trunk's; layer: one a head
+};
+
+// Of a byte LM or a BLT. Errors: input, when it has none.
+template <class Model>
+std::unique_ptr<CachedHeads> make_heads(Model& model, double norm_eps, at::ScalarType type) {
+  if (!model.heads) throw input_error("the model has no prediction heads", "blt-train --mtp N trains them; --speculate latent needs none");
+  return std::make_unique<CachedHeads>(*model.heads, model.norm, norm_eps, model.head, type);
+}
+
+}  // namespace blt::generate
