@@ -2,6 +2,7 @@
 #include "choices.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace blt::generate {
 namespace {
@@ -10,6 +11,18 @@ constexpr std::size_t vocabulary = patch::vocab_size;
 
 std::span<const float> row(std::span<const float> logits, std::size_t index) {
   return logits.subspan(index * vocabulary, vocabulary);
+}
+
+// Heads stop drafting where their drafts so far would all hold with less than this probability: a byte more to verify
+// costs up to half a step (docs/results.md), and the heads are sure of few. A stale latent is nearly always right.
+constexpr double least_confidence = 0.3;
+
+// The probability of the likeliest id.
+double most_likely(std::span<const float> logits) {
+  const float best = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit - best));
+  return 1 / sum;
 }
 
 double probability(const std::vector<Candidate>& list, patch::TokenId id) {
@@ -81,6 +94,7 @@ std::vector<Choices::Draft> Choices::draft(std::int64_t most) {
   const std::span<const float> ahead = heads ? engine_.future() : std::span<const float>();
   if (heads) most = std::min(most, engine_.heads() - 1);
   std::int64_t guesses = 0;
+  double confidence = 1;
   while (static_cast<std::int64_t>(out.size()) < most && !(constraint_ && constraint_->complete())) {
     if (!out.empty() && out.back().id == patch::eos_id) break;
     std::span<const float> logits;
@@ -90,6 +104,9 @@ std::vector<Choices::Draft> Choices::draft(std::int64_t most) {
       logits = engine_.guess(out.empty() ? last : out.back().id);
       ++guesses;
     }
+    // Of the distribution alone, not of the id drawn from it: which drafts are tried must not depend on how they fell.
+    confidence *= most_likely(logits);
+    if (heads && confidence < least_confidence) break;
     auto from = candidates(logits);
     const patch::TokenId id = sampler_.pick(from);
     advance(id);

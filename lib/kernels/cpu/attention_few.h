@@ -22,25 +22,6 @@ static inline bool fits(const Attention& p, int64_t least_keys) {
   return false;
 }
 
-template <int half>
-static inline Vec fold(Vec a, Vec b) {
-  VecInt low, high;
-  for (int i = 0; i < lanes; ++i) {
-    const int from = i / half * 2 * half + i % half;  // lanes of b come after those of a
-    low[i] = from;
-    high[i] = from + half;
-  }
-  return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
-}
-
-// The sums of 16 vectors, in their order.
-static inline Vec sums(const Vec* x) {
-  Vec a[8], b[4];
-  for (int i = 0; i < 8; ++i) a[i] = fold<8>(x[2 * i], x[2 * i + 1]);
-  for (int i = 0; i < 4; ++i) b[i] = fold<4>(a[2 * i], a[2 * i + 1]);
-  return fold<1>(fold<2>(b[0], b[1]), fold<2>(b[2], b[3]));
-}
-
 // What one piece says to one head of one query: a maximum, a sum of weights, and the weighted values.
 struct Part {
   float top, total;
@@ -99,15 +80,18 @@ struct Few {
     out[0] = top;
     out[1] = sum(added);
     const T* v = static_cast<const T*>(p.v) + begin * stride + head / group * dim;
-    for (int64_t d = 0; d < dim; d += 4 * lanes) {
-      const int64_t vectors = least(4, (dim - d) / lanes);
-      Vec acc[4] = {};
-      for (int64_t j = 0; j < count; ++j) {
-        const float w = scores[j];
-        for (int64_t i = 0; i < vectors; ++i) acc[i] += load(v + j * stride + d + i * lanes) * w;
-      }
-      for (int64_t i = 0; i < vectors; ++i) store(out + 2 + d + i * lanes, acc[i]);
+    int64_t d = 0;
+    for (; d + 4 * lanes <= dim; d += 4 * lanes) add_values<4>(v + d, scores, count, out + 2 + d);
+    for (; d < dim; d += lanes) add_values<1>(v + d, scores, count, out + 2 + d);
+  }
+
+  template <int vectors>
+  void add_values(const T* v, const float* weights, int64_t count, float* out) const {
+    Vec acc[vectors] = {};
+    for (int64_t j = 0; j < count; ++j) {
+      for (int i = 0; i < vectors; ++i) acc[i] += load(v + j * stride + i * lanes) * weights[j];
     }
+    for (int i = 0; i < vectors; ++i) store(out + i * lanes, acc[i]);
   }
 
   void run_piece(int64_t index, int64_t head) const {

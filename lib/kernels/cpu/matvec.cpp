@@ -7,83 +7,113 @@ namespace {
 
 struct Float32 {
   static constexpr int64_t size = 4;
+  static constexpr bool scaled = false;
   static int64_t stride(int64_t in) { return in * size; }
   static Vec load(const char* row, int64_t i) { return BLT_ISA::load(reinterpret_cast<const float*>(row) + i); }
   static float get(const char* row, int64_t i) { return reinterpret_cast<const float*>(row)[i]; }
-  static float scale(const char*, int64_t) { return 1; }
 };
 struct BFloat16 {
   static constexpr int64_t size = 2;
+  static constexpr bool scaled = false;
   static int64_t stride(int64_t in) { return in * size; }
   static Vec load(const char* row, int64_t i) { return BLT_ISA::load(reinterpret_cast<const Bf16*>(row) + i); }
   static float get(const char* row, int64_t i) { return BLT_ISA::get(reinterpret_cast<const Bf16*>(row) + i); }
-  static float scale(const char*, int64_t) { return 1; }
 };
 struct Int8 {
   static constexpr int64_t size = 1;
+  static constexpr bool scaled = true;  // a row ends with its scale
   static int64_t stride(int64_t in) { return in + static_cast<int64_t>(sizeof(float)); }
   static Vec load(const char* row, int64_t i) {
     return load_bytes(reinterpret_cast<const int8_t*>(row) + i);
   }
   static float get(const char* row, int64_t i) { return static_cast<float>(reinterpret_cast<const int8_t*>(row)[i]); }
-  static float scale(const char* row, int64_t in) {
-    float value;
-    memcpy(&value, row + in, sizeof value);
-    return value;
-  }
 };
 
-constexpr int steps = 2;  // sums of an output that do not wait for each other: the same however many vectors there are
+constexpr int steps = 2;     // sums of an output that do not wait for each other: the same however many vectors there are
+constexpr int block = lanes;  // outputs whose sums are folded together
 #if defined(__AVX512F__)
-constexpr int group = 8;  // vectors whose sums fit into registers
+constexpr int most_beside = 4;  // rows of several vectors at once
 #else
-constexpr int group = 4;
+constexpr int most_beside = 1;
 #endif
+constexpr int group = 3;  // vectors whose sums fit into registers
 
-// One row of the matrix after the other, so that memory is read in its order: what its prefetchers are made for.
+// `rows` rows of the matrix and `vectors` vectors: sums[vector][row]. One vector is bound by memory, and reads one row
+// after the other, in the order that prefetchers are made for; several are bound by arithmetic, and share what is loaded.
+template <class Weight, int rows, int vectors>
+inline void products(const char* row, int64_t stride, const float* x, int64_t in, Vec (*sums)[block]) {
+  Vec acc[rows][vectors][steps] = {};
+  const auto add = [&](int64_t i, int s) {
+    Vec inputs[vectors];
+    for (int v = 0; v < vectors; ++v) inputs[v] = load(x + v * in + i);
+    for (int r = 0; r < rows; ++r) {
+      const Vec weight = Weight::load(row + r * stride, i);
+      for (int v = 0; v < vectors; ++v) acc[r][v][s] += weight * inputs[v];
+    }
+  };
+  const int64_t whole = in / (steps * lanes) * (steps * lanes);
+  int64_t i = 0;
+  for (; i < whole; i += steps * lanes) {
+    if (rows > 1) {
+      for (int64_t b = 0; b < rows * steps * lanes * Weight::size; b += 64)
+        __builtin_prefetch(row + rows * stride + i * rows * Weight::size + b, 0, 2);
+    }
+    for (int s = 0; s < steps; ++s) add(i + s * lanes, s);
+  }
+  for (; i + lanes <= in; i += lanes) add(i, 0);
+  for (int v = 0; v < vectors; ++v) {
+    for (int r = 0; r < rows; ++r) {
+      sums[v][r] = acc[r][v][0];
+      for (int s = 1; s < steps; ++s) sums[v][r] += acc[r][v][s];
+      for (int64_t j = i; j < in; ++j) sums[v][r][0] += Weight::get(row + r * stride, j) * x[v * in + j];
+    }
+  }
+}
+
+// Outputs [o, o + count) of `vectors` vectors.
 template <class Weight, int vectors>
-void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
-  const int64_t in = p.in, stride = Weight::stride(in), whole = in / (steps * lanes) * (steps * lanes);
-  const char* row = static_cast<const char*>(part.w) + begin * stride;
-  for (int64_t o = begin; o < end; ++o, row += stride) {
-    Vec sums[steps][vectors] = {};
-    int64_t i = 0;
-    for (; i < whole; i += steps * lanes) {
-      for (int s = 0; s < steps; ++s) {
-        const Vec weight = Weight::load(row, i + s * lanes);
-        for (int r = 0; r < vectors; ++r) sums[s][r] += weight * load(p.x + r * in + i + s * lanes);
-      }
-    }
-    for (; i + lanes <= in; i += lanes) {
-      const Vec weight = Weight::load(row, i);
-      for (int r = 0; r < vectors; ++r) sums[0][r] += weight * load(p.x + r * in + i);
-    }
-    const float scale = Weight::scale(row, in);
-    for (int r = 0; r < vectors; ++r) {
-      Vec all = sums[0][r];
-      for (int s = 1; s < steps; ++s) all += sums[s][r];
-      float total = sum(all);
-      for (int64_t j = i; j < in; ++j) total += Weight::get(row, j) * p.x[r * in + j];
-      part.y[r * part.out + o] = total * scale;
+void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
+  constexpr int beside = vectors == 1 ? 1 : most_beside;
+  const int64_t stride = Weight::stride(p.in);
+  const char* row = static_cast<const char*>(part.w) + o * stride;
+  const float* x = p.x + first * p.in;
+  Vec all[vectors][block] = {};
+  int64_t r = 0;
+  for (; r + beside <= count; r += beside) {
+    products<Weight, beside, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
+  }
+  for (; r < count; ++r) {
+    products<Weight, 1, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
+  }
+  alignas(64) float scales[block] = {};
+  if (Weight::scaled) {
+    for (int64_t i = 0; i < count; ++i) memcpy(scales + i, row + i * stride + p.in, sizeof(float));
+  }
+  for (int v = 0; v < vectors; ++v) {
+    Vec y = sums(all[v]);
+    if (Weight::scaled) y *= load(scales);
+    float* out = part.y + (first + v) * part.out + o;
+    if (count == block) {
+      store(out, y);
+    } else {
+      for (int64_t i = 0; i < count; ++i) out[i] = y[i];
     }
   }
 }
 
 // Vectors in groups: the matrix's rows come from the cache after the first.
 template <class Weight>
-void rows_of(MatVec p, MatVec::Part part, int64_t begin, int64_t end) {
-  for (int64_t rows = p.rows; rows > 0; rows -= group, p.x += group * p.in, part.y += group * part.out) {
-    switch (rows) {
-      case 1: rows_of<Weight, 1>(p, part, begin, end); break;
-      case 2: rows_of<Weight, 2>(p, part, begin, end); break;
-      case 3: rows_of<Weight, 3>(p, part, begin, end); break;
-#if defined(__AVX512F__)
-      case 4: rows_of<Weight, 4>(p, part, begin, end); break;
-      case 5: rows_of<Weight, 5>(p, part, begin, end); break;
-      case 6: rows_of<Weight, 6>(p, part, begin, end); break;
-      case 7: rows_of<Weight, 7>(p, part, begin, end); break;
-#endif
-      default: rows_of<Weight, group>(p, part, begin, end);
+void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
+  const int64_t groups = (p.rows + group - 1) / group;
+  for (int64_t o = begin; o < end; o += block) {
+    const int64_t count = least(block, end - o);
+    for (int64_t g = 0; g < groups; ++g) {
+      const int64_t first = p.rows * g / groups;
+      switch (p.rows * (g + 1) / groups - first) {
+        case 1: block_of<Weight, 1>(p, part, first, o, count); break;
+        case 2: block_of<Weight, 2>(p, part, first, o, count); break;
+        case 3: block_of<Weight, 3>(p, part, first, o, count); break;
+      }
     }
   }
 }
@@ -95,7 +125,7 @@ void matvec(const MatVec& p) {
   // Parts of a task hold the same outputs of the matrices however many threads there are, and enough of them to share out.
   const int64_t step = [&] {
     const int64_t rows = (int64_t{1} << 16) / (bytes * p.in);
-    return rows < 8 ? int64_t{8} : rows / 8 * 8;
+    return rows < block ? int64_t{block} : rows / block * block;
   }();
   int64_t firsts[MatVec::most_parts + 1] = {};
   for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);

@@ -91,6 +91,25 @@ static inline float sum(Vec x) {
   for (int i = 0; i < 4; ++i) total += parts[i];
   return total;
 }
+template <int half>
+static inline Vec fold(Vec a, Vec b) {
+  VecInt low, high;
+  for (int i = 0; i < lanes; ++i) {
+    const int from = i / half * 2 * half + i % half;  // lanes of b come after those of a
+    low[i] = from;
+    high[i] = from + half;
+  }
+  return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+}
+
+// The sums of 16 vectors, in their order.
+static inline Vec sums(const Vec* x) {
+  Vec a[8], b[4];
+  for (int i = 0; i < 8; ++i) a[i] = fold<8>(x[2 * i], x[2 * i + 1]);
+  for (int i = 0; i < 4; ++i) b[i] = fold<4>(a[2 * i], a[2 * i + 1]);
+  return fold<1>(fold<2>(b[0], b[1]), fold<2>(b[2], b[3]));
+}
+
 static inline float maximum(Vec x) {
   float parts[lanes];
   store(parts, x);
