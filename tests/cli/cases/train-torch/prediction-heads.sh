@@ -24,6 +24,9 @@ for model in lm blt; do
   blt-stats model "$model" | grep '^prediction_heads'
   blt-generate "$model" --prompt "line 1" -n 10 --seed 3 --raw -q > "$model.txt"
   [[ -s $model.txt ]] && echo "$model writes"
+  blt-generate "$model" --prompt "line 1" -n 100 --greedy --ignore-eos --raw -q > "$model.plain"
+  blt-generate "$model" --prompt "line 1" -n 100 --greedy --ignore-eos --raw -q --speculate heads > "$model.heads"
+  cmp "$model.plain" "$model.heads" && echo "$model writes the same with drafts of its heads"
 done
 
 # Kept by the Hugging Face layout and by --init; lost in Meta's.
