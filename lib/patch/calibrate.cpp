@@ -163,6 +163,23 @@ Calibration calibrate(const Sample& sample, Rules rules, double patch_size) {
                                                                                            : above;
 }
 
+void tell_fit(const Calibration& fit, double patch_size, std::uint64_t seed, Reporter& reporter) {
+  if (std::abs(fit.patch_size - patch_size) > 0.01 * patch_size) {
+    reporter.warn(cat("the nearest mean patch size to ", format_double(patch_size),
+                      " on the sample is ", format_fixed(fit.patch_size, 3)));
+  }
+  reporter.info(cat("threshold ", format_double(fit.threshold), " gives ",
+                    format_fixed(fit.patch_size, 3), " bytes a patch on ",
+                    format_bytes(static_cast<double>(fit.bytes)), " (seed ", seed, ")"));
+}
+
+Json calibration_json(const Calibration& fit, double patch_size, std::uint64_t seed) {
+  return {{"patch_size", patch_size},
+          {"reached", fit.patch_size},
+          {"sample_bytes", fit.bytes},
+          {"seed", seed}};
+}
+
 std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
                                           const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes) {

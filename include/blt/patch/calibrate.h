@@ -66,6 +66,11 @@ struct Calibration {
 // sample).
 Calibration calibrate(const Sample& sample, Rules rules, double patch_size);
 
+// Tells the fit, with a warning when it is more than 1 % off.
+void tell_fit(const Calibration& fit, double patch_size, std::uint64_t seed, Reporter& reporter);
+// As the manifest keeps it.
+Json calibration_json(const Calibration& fit, double patch_size, std::uint64_t seed);
+
 // Several schemes and sizes on one sample.
 struct CalibrationRow {
   Scheme scheme = Scheme::entropy;
