@@ -10,6 +10,7 @@
 #include "blt/base/units.h"
 #include "blt/config/patch_config.h"
 #include "blt/config/program.h"
+#include "blt/patch/export.h"
 #include "blt/patch/json_lines.h"
 #include "blt/patch/pipeline.h"
 #include "blt/patch/records.h"
@@ -225,6 +226,16 @@ int run_verify(const VerifyConfig& c) {
   return problems ? 1 : 0;
 }
 
+int run_export(const ExportConfig& c, Invocation& invocation) {
+  const patch::ExportResult result =
+      patch::export_arrow({c.inputs, c.output, c.force, c.on_error}, invocation.reporter);
+  if (result.signal) return 128 + result.signal;
+  emit(cat(c.output, ": ", format_count(static_cast<double>(result.documents)), " documents, ",
+           format_bytes(static_cast<double>(result.bytes)), " of text in ",
+           format_bytes(static_cast<double>(result.file_bytes)), "\n"));
+  return 0;
+}
+
 patch::Sample calibration_sample(const CalibrateConfig& c, Invocation& invocation) {
   const auto bytes = static_cast<std::uint64_t>(c.sample_size),
              seed = static_cast<std::uint64_t>(c.seed);
@@ -291,6 +302,7 @@ int main(int argc, char** argv) {
   CatConfig cat_config;
   VerifyConfig verify_config;
   RecutConfig recut_config;
+  ExportConfig export_config;
   CalibrateConfig calibrate_config;
   config::Program program;
   program.name = "blt-patch";
@@ -342,6 +354,12 @@ int main(int argc, char** argv) {
                {"blt-patch recut shards --scheme monotonic --patch-size 6 -o larger",
                 "a threshold fitted on the shards' own entropies"}},
               run_recut),
+      command(export_config, "export", "write shards as files of other programs",
+              "Writes documents and the entropies that their shards keep (--keep-entropies); those of "
+              "float32 are rounded to float16.",
+              {{"blt-patch export shards --to arrow -o pile.chunk.00.jsonl.shard_00.arrow",
+                "for Meta's loader, which finds files by such names"}},
+              run_export),
       command(
           calibrate_config, "calibrate", "find thresholds for mean patch sizes",
           "Fits thresholds on a sample of the corpus.",

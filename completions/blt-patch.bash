@@ -47,6 +47,15 @@ _blt_patch() {
         --color) choices='auto always never';;
       esac
       ;;
+    export)
+      flags='--help --version --to -o --output -f --force --on-error -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      case $previous in
+        --to) choices='arrow';;
+        --on-error) choices='fail skip';;
+        --progress) choices='auto bar plain json off';;
+        --color) choices='auto always never';;
+      esac
+      ;;
     calibrate)
       flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype --compat -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
@@ -78,7 +87,7 @@ _blt_patch() {
   if [[ $choices ]]; then COMPREPLY=($(compgen -W "$choices" -- "$current"))
   elif [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$current"))
   else COMPREPLY=($(compgen -f -- "$current"))
-    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "cut show cat verify recut calibrate" -- "$current"))
+    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "cut show cat verify recut export calibrate" -- "$current"))
   fi
 }
 complete -o filenames -F _blt_patch blt-patch

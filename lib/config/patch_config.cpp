@@ -216,6 +216,27 @@ void describe(Fields& fields, RecutConfig& c) {
   describe_sample(fields, c.sample_size, c.seed);
 }
 
+void describe(Fields& fields, ExportConfig& c) {
+  fields.positional("SHARDS", &c.inputs, "folders of shards, or single shard files").required =
+      true;
+  fields.group("Output");
+  Field& to = fields.add("to", "--to", &c.to, "FORMAT", "what to write");
+  to.choices = {"arrow"};
+  to.required = true;
+  to.common = true;
+  to.details =
+      "arrow: an Arrow IPC file with the columns sample_id, text and entropies (float16) as Meta's "
+      "preprocess_entropies makes it, and an empty FILE.complete beside it.";
+  Field& output = fields.add("output", "-o,--output", &c.output, "FILE", "the file to make");
+  output.required = true;
+  output.common = true;
+  output.details = "It appears when it is complete, or not at all.";
+  fields.add("force", "-f,--force", &c.force, "", "replace an existing file").common = true;
+  Field& policy = fields.add("on_error", "--on-error", &c.on_error, "POLICY",
+                             "what a document does whose text is not valid UTF-8");
+  policy.choices = {"fail", "skip"};
+}
+
 void describe(Fields& fields, CalibrateConfig& c) {
   describe_corpus(fields, c.corpus, "corpus files or folders, or folders of shards with entropies");
   describe_model(fields, c.model);

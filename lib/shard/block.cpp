@@ -7,7 +7,7 @@
 
 #include "blt/base/error.h"
 #include "blt/base/files.h"
-#include "half.h"
+#include "blt/base/half.h"
 #include "layout.h"
 
 namespace blt::shard {

@@ -97,6 +97,14 @@ struct RecutConfig {
   bool json = false;
 };
 
+struct ExportConfig {
+  std::vector<std::string> inputs;
+  std::string to;
+  std::string output;
+  bool force = false;
+  std::string on_error = "fail";
+};
+
 struct CalibrateConfig {
   PatchCorpusConfig corpus;
   PatchModelConfig model;
@@ -118,6 +126,7 @@ void describe(Fields& fields, ShowConfig& c);
 void describe(Fields& fields, CatConfig& c);
 void describe(Fields& fields, VerifyConfig& c);
 void describe(Fields& fields, RecutConfig& c);
+void describe(Fields& fields, ExportConfig& c);
 void describe(Fields& fields, CalibrateConfig& c);
 
 }  // namespace config
