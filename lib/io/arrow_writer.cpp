@@ -204,9 +204,15 @@ void ArrowWriter::add(std::string_view id, std::string_view text,
   impl.ids.end_row(impl.ids.values.size());
   impl.texts.values += text;
   impl.texts.end_row(impl.texts.values.size());
-  for (const float value : entropies)
-    append_little_endian(impl.entropies.values, half_from_float(value));
-  impl.entropies.end_row(impl.entropies.values.size() / sizeof(std::uint16_t));
+  std::string& halves = impl.entropies.values;
+  std::size_t at = halves.size();
+  halves.resize(at + sizeof(std::uint16_t) * entropies.size());
+  for (const float value : entropies) {
+    const std::uint16_t half = half_from_float(value);
+    halves[at++] = static_cast<char>(half & 0xff);
+    halves[at++] = static_cast<char>(half >> 8);
+  }
+  impl.entropies.end_row(halves.size() / sizeof(std::uint16_t));
   ++impl.rows;
 }
 

@@ -16,6 +16,27 @@ namespace {
 constexpr std::uint64_t varint_bytes = 5;    // at most, of 32 bits
 constexpr std::uint64_t special_tokens = 2;  // BOS and EOS have positions too
 
+// Floats to and from the little-endian numbers in which a column keeps them.
+template <class Bits, class Convert>
+void put_floats(std::string& column, const std::vector<float>& values, Convert bits_of) {
+  std::size_t at = column.size();
+  column.resize(at + sizeof(Bits) * values.size());
+  for (const float value : values) {
+    const Bits bits = bits_of(value);
+    for (std::size_t i = 0; i < sizeof(Bits); ++i)
+      column[at++] = static_cast<char>(bits >> (8 * i) & 0xff);
+  }
+}
+template <class Bits, class Convert>
+void take_floats(const char* stored, std::vector<float>& values, Convert value_of) {
+  for (float& value : values) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < sizeof(Bits); ++i)
+      bits |= static_cast<std::uint32_t>(static_cast<unsigned char>(*stored++)) << (8 * i);
+    value = value_of(static_cast<Bits>(bits));
+  }
+}
+
 }  // namespace
 
 std::uint16_t flags_of(const WriterOptions& options) {
@@ -44,16 +65,11 @@ void BlockBuilder::add(const Record& record) {
   text_ += record.text;
   put_varint(patch_counts_, record.patch_lengths.size());
   for (const std::uint32_t length : record.patch_lengths) put_varint(patch_lengths_, length);
-  if (entropy_bytes(flags_) > 0) {
-    std::size_t at = entropy_values_.size();
-    const std::size_t width = entropy_bytes(flags_);
-    entropy_values_.resize(at + width * record.entropies.size());
-    for (const float value : record.entropies) {
-      std::uint32_t bits =
-          width == sizeof(float) ? std::bit_cast<std::uint32_t>(value) : half_from_float(value);
-      for (std::size_t i = 0; i < width; ++i, bits >>= 8)
-        entropy_values_[at++] = static_cast<char>(bits & 0xff);
-    }
+  if ((flags_ & flag_float32) != 0) {
+    put_floats<std::uint32_t>(entropy_values_, record.entropies,
+                              [](float value) { return std::bit_cast<std::uint32_t>(value); });
+  } else if ((flags_ & flag_entropies) != 0) {
+    put_floats<std::uint16_t>(entropy_values_, record.entropies, half_from_float);
   }
   ++documents_;
   patches_ += record.patch_lengths.size();
@@ -108,12 +124,11 @@ void Block::copy(std::size_t index, Record& record) const {
   if (width == 0) return;
   record.entropies.resize(document.text.size() + special_tokens);
   const char* stored = entropies.data() + width * document.first_position;
-  for (float& value : record.entropies) {
-    std::uint32_t bits = 0;
-    for (std::size_t i = 0; i < width; ++i)
-      bits |= static_cast<std::uint32_t>(static_cast<unsigned char>(*stored++)) << (8 * i);
-    value = width == sizeof(float) ? std::bit_cast<float>(bits)
-                                   : float_from_half(static_cast<std::uint16_t>(bits));
+  if (width == sizeof(float)) {
+    take_floats<std::uint32_t>(stored, record.entropies,
+                               [](std::uint32_t bits) { return std::bit_cast<float>(bits); });
+  } else {
+    take_floats<std::uint16_t>(stored, record.entropies, float_from_half);
   }
 }
 
