@@ -263,7 +263,8 @@ int run_calibrate(const CalibrateConfig& c, Invocation& invocation) {
   for (const auto& name : c.schemes) schemes.push_back(patch::parse_scheme(name));
   const patch::Sample sample = calibration_sample(c, invocation);
   if (stop_signal()) return 128 + stop_signal();
-  const auto rows = patch::calibrate_all(sample, rules, schemes, c.patch_sizes);
+  auto rows = patch::calibrate_all(sample, rules, schemes, c.patch_sizes);
+  patch::add_intervals(rows, sample, rules, static_cast<std::uint64_t>(c.seed));
   if (c.json) {
     const Json report = {{"sample_bytes", sample.bytes},
                          {"sample_pieces", sample.texts.size()},
@@ -362,7 +363,11 @@ int main(int argc, char** argv) {
               run_export),
       command(
           calibrate_config, "calibrate", "find thresholds for mean patch sizes",
-          "Fits thresholds on a sample of the corpus.",
+          "Fits thresholds on a sample of the corpus. The intervals tell how far threshold and mean "
+          "patch size may lie from those of the whole corpus, with a probability of 95 %, by a "
+          "bootstrap over the sample's documents (over its pieces of 4 KiB where it has less than 20 "
+          "documents). With groups (--group-field, or in the shards) their mean patch sizes are told "
+          "too, at the threshold of all.",
           {{"blt-patch calibrate docs/ -m entropy-model --patch-size 4,4.5,6", "for three sizes"}},
           run_calibrate),
   };

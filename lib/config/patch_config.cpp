@@ -87,7 +87,7 @@ void describe_sample(Fields& fields, std::int64_t& sample_size, std::int64_t& se
   sample.sized = true;
   sample.min = 1;
   sample.details =
-      "Documents are chosen evenly over the corpus, long ones in pieces of 64 KiB; of standard "
+      "Documents are chosen evenly over the corpus, long ones in pieces of 4 KiB; of standard "
       "input and pipes the first ones are taken.";
   Field& seeds = fields.add("seed", "--seed", &seed, "N", "of the choice of the sample");
   seeds.min = 0;

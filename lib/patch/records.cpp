@@ -91,7 +91,7 @@ Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset
     shard::Reader reader(folder);
     require_entropies(folder, reader.manifest(), newline_reset);
     for (shard::Record record; !stop_signal() && reader.next(record);)
-      sampler.add(record.text, std::move(record.entropies));
+      sampler.add(record.text, std::move(record.entropies), record.group);
   }
   return stop_signal() ? Sample{} : sampler.take();
 }
