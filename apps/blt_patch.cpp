@@ -10,9 +10,11 @@
 #include "blt/base/units.h"
 #include "blt/config/patch_config.h"
 #include "blt/config/program.h"
+#include "blt/patch/export.h"
 #include "blt/patch/json_lines.h"
 #include "blt/patch/pipeline.h"
 #include "blt/patch/records.h"
+#include "blt/patch/recut.h"
 #include "blt/patch/show.h"
 
 namespace {
@@ -74,7 +76,21 @@ ModelOptions model_options(const PatchModelConfig& c, const Invocation& invocati
   return options;
 }
 
-std::string report_text(const patch::PipelineResult& result, const PatchConfig& c) {
+// Rules, and the mean patch size that a threshold is to be fitted to.
+patch::Rules rules_with_fit(const PatchRulesConfig& c, std::optional<double>& mean_patch_size) {
+  const patch::Rules rules = rules_of(c);
+  if (patch::has_threshold(rules.scheme)) {
+    if (!c.threshold && !c.patch_size) {
+      throw usage_error(cat("scheme ", c.scheme, " needs --threshold or --patch-size"),
+                        "--patch-size 4.5 fits the threshold to this mean size");
+    }
+    mean_patch_size = c.patch_size;
+  }
+  return rules;
+}
+
+template <class Config>
+std::string report_text(const patch::PipelineResult& result, const Config& c) {
   const auto count = [](std::uint64_t n) { return format_count(static_cast<double>(n)); };
   const auto bytes = [](std::uint64_t n) { return format_bytes(static_cast<double>(n)); };
   if (c.dry_run) {
@@ -92,20 +108,23 @@ std::string report_text(const patch::PipelineResult& result, const PatchConfig& 
   return text;
 }
 
+template <class Config>
+int report(const patch::PipelineResult& result, const Config& c, Invocation& invocation) {
+  if (result.signal) {
+    invocation.reporter.warn(cat("stopped by signal ", result.signal, "; nothing was written"));
+    return 128 + result.signal;
+  }
+  emit(c.json ? dump_json(patch::to_json(result), 2) + "\n" : report_text(result, c));
+  return 0;
+}
+
 int run_shards(const PatchConfig& c, Invocation& invocation) {
   patch::PipelineOptions options;
   options.corpus = corpus_options(c.corpus);
   options.output = c.output;
   options.force = c.force;
   options.dry_run = c.dry_run;
-  options.rules = rules_of(c.rules);
-  if (patch::has_threshold(options.rules.scheme)) {
-    if (!c.rules.threshold && !c.rules.patch_size) {
-      throw usage_error(cat("scheme ", c.rules.scheme, " needs --threshold or --patch-size"),
-                        "--patch-size 4.5 fits the threshold to this mean size");
-    }
-    options.mean_patch_size = c.rules.patch_size;
-  }
+  options.rules = rules_with_fit(c.rules, options.mean_patch_size);
   options.sample_bytes = static_cast<std::uint64_t>(c.sample_size);
   options.seed = static_cast<std::uint64_t>(c.seed);
   options.entropy_model = c.model.entropy_model;
@@ -113,13 +132,27 @@ int run_shards(const PatchConfig& c, Invocation& invocation) {
   options.writer.shard_bytes = static_cast<std::uint64_t>(c.shard_size);
   options.writer.compression_level = static_cast<int>(c.level);
   options.writer.entropies = c.keep_entropies;
-  const patch::PipelineResult result = patch::make_shards(options, nullptr, invocation.reporter);
-  if (result.signal) {
-    invocation.reporter.warn(cat("stopped by signal ", result.signal, "; nothing was written"));
-    return 128 + result.signal;
+  if (c.entropy_type == "float32") {
+    if (!c.keep_entropies) throw usage_error("--entropy-type is no use without --keep-entropies");
+    options.writer.entropy_type = shard::EntropyType::float32;
   }
-  emit(c.json ? dump_json(patch::to_json(result), 2) + "\n" : report_text(result, c));
-  return 0;
+  const patch::PipelineResult result = patch::make_shards(options, nullptr, invocation.reporter);
+  return report(result, c, invocation);
+}
+
+int run_recut(const RecutConfig& c, Invocation& invocation) {
+  patch::RecutOptions options;
+  options.shards = c.inputs;
+  options.output = c.output;
+  options.force = c.force;
+  options.dry_run = c.dry_run;
+  options.rules = rules_with_fit(c.rules, options.mean_patch_size);
+  options.sample_bytes = static_cast<std::uint64_t>(c.sample_size);
+  options.seed = static_cast<std::uint64_t>(c.seed);
+  options.drop_entropies = c.drop_entropies;
+  options.writer.shard_bytes = static_cast<std::uint64_t>(c.shard_size);
+  options.writer.compression_level = static_cast<int>(c.level);
+  return report(patch::recut_shards(options, invocation.reporter), c, invocation);
 }
 
 int run_cut(const CutConfig& c, Invocation& invocation) {
@@ -193,6 +226,16 @@ int run_verify(const VerifyConfig& c) {
   return problems ? 1 : 0;
 }
 
+int run_export(const ExportConfig& c, Invocation& invocation) {
+  const patch::ExportResult result =
+      patch::export_arrow({c.inputs, c.output, c.force, c.on_error}, invocation.reporter);
+  if (result.signal) return 128 + result.signal;
+  emit(cat(c.output, ": ", format_count(static_cast<double>(result.documents)), " documents, ",
+           format_bytes(static_cast<double>(result.bytes)), " of text in ",
+           format_bytes(static_cast<double>(result.file_bytes)), "\n"));
+  return 0;
+}
+
 patch::Sample calibration_sample(const CalibrateConfig& c, Invocation& invocation) {
   const auto bytes = static_cast<std::uint64_t>(c.sample_size),
              seed = static_cast<std::uint64_t>(c.seed);
@@ -220,7 +263,8 @@ int run_calibrate(const CalibrateConfig& c, Invocation& invocation) {
   for (const auto& name : c.schemes) schemes.push_back(patch::parse_scheme(name));
   const patch::Sample sample = calibration_sample(c, invocation);
   if (stop_signal()) return 128 + stop_signal();
-  const auto rows = patch::calibrate_all(sample, rules, schemes, c.patch_sizes);
+  auto rows = patch::calibrate_all(sample, rules, schemes, c.patch_sizes);
+  patch::add_intervals(rows, sample, rules, static_cast<std::uint64_t>(c.seed));
   if (c.json) {
     const Json report = {{"sample_bytes", sample.bytes},
                          {"sample_pieces", sample.texts.size()},
@@ -258,6 +302,8 @@ int main(int argc, char** argv) {
   ShowConfig show_config;
   CatConfig cat_config;
   VerifyConfig verify_config;
+  RecutConfig recut_config;
+  ExportConfig export_config;
   CalibrateConfig calibrate_config;
   config::Program program;
   program.name = "blt-patch";
@@ -300,9 +346,28 @@ int main(int argc, char** argv) {
       command(verify_config, "verify", "check sums, tiling and manifest of shards",
               "Exit code 1 tells of damage.", {{"blt-patch verify shards", "check everything"}},
               run_verify),
+      command(recut_config, "recut", "cut shards anew from the entropies that they keep",
+              "Reads shards made with --keep-entropies and writes shards with other patches, without "
+              "a model. Schemes without entropies cut any shards. Entropies kept as float16 are "
+              "rounded: where one lies within half a float16 step of the threshold, a boundary may "
+              "differ from the one that the model gave; float32 gives the same.",
+              {{"blt-patch recut shards --threshold 1.2 -o finer", "another threshold"},
+               {"blt-patch recut shards --scheme monotonic --patch-size 6 -o larger",
+                "a threshold fitted on the shards' own entropies"}},
+              run_recut),
+      command(export_config, "export", "write shards as files of other programs",
+              "Writes documents and the entropies that their shards keep (--keep-entropies); those of "
+              "float32 are rounded to float16.",
+              {{"blt-patch export shards --to arrow -o pile.chunk.00.jsonl.shard_00.arrow",
+                "for Meta's loader, which finds files by such names"}},
+              run_export),
       command(
           calibrate_config, "calibrate", "find thresholds for mean patch sizes",
-          "Fits thresholds on a sample of the corpus.",
+          "Fits thresholds on a sample of the corpus. The intervals tell how far threshold and mean "
+          "patch size may lie from those of the whole corpus, with a probability of 95 %, by a "
+          "bootstrap over the sample's documents (over its pieces of 4 KiB where it has less than 20 "
+          "documents). With groups (--group-field, or in the shards) their mean patch sizes are told "
+          "too, at the threshold of all.",
           {{"blt-patch calibrate docs/ -m entropy-model --patch-size 4,4.5,6", "for three sizes"}},
           run_calibrate),
   };

@@ -39,6 +39,23 @@ _blt_patch() {
         --color) choices='auto always never';;
       esac
       ;;
+    recut)
+      flags='--help --version -o --output -f --force -n --dry-run --shard-size --drop-entropies --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      case $previous in
+        -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
+        --progress) choices='auto bar plain json off';;
+        --color) choices='auto always never';;
+      esac
+      ;;
+    export)
+      flags='--help --version --to -o --output -f --force --on-error -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      case $previous in
+        --to) choices='arrow';;
+        --on-error) choices='fail skip';;
+        --progress) choices='auto bar plain json off';;
+        --color) choices='auto always never';;
+      esac
+      ;;
     calibrate)
       flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype --compat -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
@@ -53,11 +70,12 @@ _blt_patch() {
       esac
       ;;
     *)
-      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype --compat -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --entropy-type --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype --compat -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --split) choices='all train held-out';;
+        --entropy-type) choices='float16 float32';;
         -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
         --dtype) choices='auto float32 bfloat16';;
         --compat) choices='auto meta hf';;
@@ -69,7 +87,7 @@ _blt_patch() {
   if [[ $choices ]]; then COMPREPLY=($(compgen -W "$choices" -- "$current"))
   elif [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$flags" -- "$current"))
   else COMPREPLY=($(compgen -f -- "$current"))
-    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "cut show cat verify calibrate" -- "$current"))
+    (( COMP_CWORD == 1 )) && COMPREPLY+=($(compgen -W "cut show cat verify recut export calibrate" -- "$current"))
   fi
 }
 complete -o filenames -F _blt_patch blt-patch

@@ -87,7 +87,7 @@ void describe_sample(Fields& fields, std::int64_t& sample_size, std::int64_t& se
   sample.sized = true;
   sample.min = 1;
   sample.details =
-      "Documents are chosen evenly over the corpus, long ones in pieces of 64 KiB; of standard "
+      "Documents are chosen evenly over the corpus, long ones in pieces of 4 KiB; of standard "
       "input and pipes the first ones are taken.";
   Field& seeds = fields.add("seed", "--seed", &seed, "N", "of the choice of the sample");
   seeds.min = 0;
@@ -97,15 +97,8 @@ void describe_json(Fields& fields, bool& json) {
   fields.add("json", "--json", &json, "", "report as JSON").common = true;
 }
 
-constexpr const char* fitted_size =
-    "entropy, monotonic, combined: instead of --threshold; the threshold that gives this mean size "
-    "on a sample is found and stored. "
-    "strided, topk: a whole number, 4 by default.";
-
-}  // namespace
-
-void describe(Fields& fields, PatchConfig& c) {
-  describe_corpus(fields, c.corpus, "corpus files or folders, - for standard input");
+template <class Config>
+void describe_output(Fields& fields, Config& c) {
   fields.group("Output");
   Field& output =
       fields.add("output", "-o,--output", &c.output, "DIR", "the folder of shards to make");
@@ -124,11 +117,33 @@ void describe(Fields& fields, PatchConfig& c) {
                             "document bytes after which a new shard starts");
   shard.sized = true;
   shard.min = 1024;
-  fields.add("keep_entropies", "--keep-entropies", &c.keep_entropies, "",
-             "store the entropies as float16");
-  Field& level = fields.add("level", "--level", &c.level, "N", "zstd compression level");
+}
+
+void describe_level(Fields& fields, std::int64_t& compression_level) {
+  Field& level = fields.add("level", "--level", &compression_level, "N", "zstd compression level");
   level.min = 1;
   level.max = 22;
+}
+
+constexpr const char* fitted_size =
+    "entropy, monotonic, combined: instead of --threshold; the threshold that gives this mean size "
+    "on a sample is found and stored. "
+    "strided, topk: a whole number, 4 by default.";
+
+}  // namespace
+
+void describe(Fields& fields, PatchConfig& c) {
+  describe_corpus(fields, c.corpus, "corpus files or folders, - for standard input");
+  describe_output(fields, c);
+  fields.add("keep_entropies", "--keep-entropies", &c.keep_entropies, "",
+             "store the entropies too");
+  Field& type = fields.add("entropy_type", "--entropy-type", &c.entropy_type, "TYPE",
+                           "as what entropies are stored");
+  type.choices = {"float16", "float32"};
+  type.details =
+      "float32 keeps them exactly, in twice the space: recut then finds the boundaries that the "
+      "model gave.";
+  describe_level(fields, c.level);
   describe_json(fields, c.json);
   describe_rules(fields, c.rules, fitted_size);
   describe_sample(fields, c.sample_size, c.seed);
@@ -187,6 +202,39 @@ void describe(Fields& fields, VerifyConfig& c) {
   fields.positional("SHARDS", &c.folders, "folders of shards").required = true;
   fields.group("Output");
   describe_json(fields, c.json);
+}
+
+void describe(Fields& fields, RecutConfig& c) {
+  fields.positional("SHARDS", &c.inputs, "folders of shards, or single shard files").required =
+      true;
+  describe_output(fields, c);
+  fields.add("drop_entropies", "--drop-entropies", &c.drop_entropies, "",
+             "leave the entropies out; else they are kept as they are");
+  describe_level(fields, c.level);
+  describe_json(fields, c.json);
+  describe_rules(fields, c.rules, fitted_size);
+  describe_sample(fields, c.sample_size, c.seed);
+}
+
+void describe(Fields& fields, ExportConfig& c) {
+  fields.positional("SHARDS", &c.inputs, "folders of shards, or single shard files").required =
+      true;
+  fields.group("Output");
+  Field& to = fields.add("to", "--to", &c.to, "FORMAT", "what to write");
+  to.choices = {"arrow"};
+  to.required = true;
+  to.common = true;
+  to.details =
+      "arrow: an Arrow IPC file with the columns sample_id, text and entropies (float16) as Meta's "
+      "preprocess_entropies makes it, and an empty FILE.complete beside it.";
+  Field& output = fields.add("output", "-o,--output", &c.output, "FILE", "the file to make");
+  output.required = true;
+  output.common = true;
+  output.details = "It appears when it is complete, or not at all.";
+  fields.add("force", "-f,--force", &c.force, "", "replace an existing file").common = true;
+  Field& policy = fields.add("on_error", "--on-error", &c.on_error, "POLICY",
+                             "what a document does whose text is not valid UTF-8");
+  policy.choices = {"fail", "skip"};
 }
 
 void describe(Fields& fields, CalibrateConfig& c) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "blt/patch/calibrate.h"
 
+#include <oneapi/tbb/parallel_for.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <queue>
 
 #include "blt/base/error.h"
@@ -13,20 +16,28 @@
 #include "blt/base/units.h"
 #include "blt/patch/entropy_source.h"
 #include "blt/patch/segmenter.h"
+#include "blt/text/utf8.h"
+#include "sample_cuts.h"
 
 namespace blt::patch {
 namespace {
 
 struct Piece {
-  std::uint64_t key = 0, number = 0;
-  std::string text;
+  std::uint64_t key = 0, number = 0, document = 0;
+  std::string text, group;
   std::vector<float> entropies;
   bool operator<(const Piece& other) const {
     return key != other.key ? key < other.key : number < other.number;
   }
 };
 
-// Everything that a threshold of this scheme is compared with.
+std::uint64_t count_patches(const Sample& sample, const Rules& rules) {
+  const auto patches = patches_of(sample, rules);
+  return std::accumulate(patches.begin(), patches.end(), std::uint64_t{0});
+}
+
+}  // namespace
+
 std::vector<float> compared_values(const Sample& sample, Scheme scheme) {
   std::vector<float> values;
   for (const auto& h : sample.entropies) {
@@ -40,7 +51,6 @@ std::vector<float> compared_values(const Sample& sample, Scheme scheme) {
   return values;
 }
 
-// A threshold that values[k] and all above exceed, and no other.
 double threshold_below(const std::vector<float>& values, std::size_t k) {
   if (values.empty()) return 0;
   if (k == 0) return std::nextafter(values[0], -std::numeric_limits<float>::infinity());
@@ -49,25 +59,23 @@ double threshold_below(const std::vector<float>& values, std::size_t k) {
   return middle < values[k] ? middle : values[k - 1];
 }
 
-std::uint64_t count_patches(const Sample& sample, const Rules& rules) {
-  std::uint64_t patches = 0;
-  for (std::size_t i = 0; i < sample.texts.size(); ++i) {
-    patches += cut_document(sample.texts[i], sample.entropies[i], rules).size();
-  }
+std::vector<std::uint64_t> patches_of(const Sample& sample, const Rules& rules) {
+  std::vector<std::uint64_t> patches(sample.texts.size());
+  oneapi::tbb::parallel_for(std::size_t{0}, patches.size(), [&](std::size_t i) {
+    patches[i] = cut_document(sample.texts[i], sample.entropies[i], rules).size();
+  });
   return patches;
 }
 
-}  // namespace
-
 struct Sampler::Impl {
-  std::uint64_t limit, seed, number = 0, bytes = 0;
+  std::uint64_t limit, seed, number = 0, document = 0, bytes = 0;
   std::priority_queue<Piece> kept;
 
-  void add(std::string_view text, std::vector<float> entropies) {
+  void add(std::string_view text, std::vector<float> entropies, const std::string& group) {
     if (text.empty()) return;
     const std::uint64_t key = mix_seed(seed, number++);
     if (bytes >= limit && key > kept.top().key) return;
-    kept.push({key, number, std::string(text), std::move(entropies)});
+    kept.push({key, number, document, std::string(text), group, std::move(entropies)});
     bytes += text.size();
     while (bytes - kept.top().text.size() >= limit) {
       bytes -= kept.top().text.size();
@@ -82,13 +90,15 @@ Sampler::Sampler(std::uint64_t bytes, std::uint64_t seed) : impl_(std::make_uniq
 }
 Sampler::~Sampler() = default;
 
-void Sampler::add(std::string_view text) {
+void Sampler::add(std::string_view text, const std::string& group) {
   for (std::size_t from = 0; from < text.size(); from += piece_bytes)
-    impl_->add(text.substr(from, piece_bytes), {});
+    impl_->add(text.substr(from, piece_bytes), {}, group);
+  ++impl_->document;
 }
 
-void Sampler::add(std::string_view text, std::vector<float> entropies) {
-  impl_->add(text, std::move(entropies));
+void Sampler::add(std::string_view text, std::vector<float> entropies, const std::string& group) {
+  impl_->add(text, std::move(entropies), group);
+  ++impl_->document;
 }
 
 Sample Sampler::take() {
@@ -102,6 +112,8 @@ Sample Sampler::take() {
     sample.bytes += piece.text.size();
     sample.texts.push_back(std::move(piece.text));
     sample.entropies.push_back(std::move(piece.entropies));
+    sample.groups.push_back(std::move(piece.group));
+    sample.documents.push_back(piece.document);
   }
   impl_->bytes = 0;
   return sample;
@@ -163,6 +175,23 @@ Calibration calibrate(const Sample& sample, Rules rules, double patch_size) {
                                                                                            : above;
 }
 
+void tell_fit(const Calibration& fit, double patch_size, std::uint64_t seed, Reporter& reporter) {
+  if (std::abs(fit.patch_size - patch_size) > 0.01 * patch_size) {
+    reporter.warn(cat("the nearest mean patch size to ", format_double(patch_size),
+                      " on the sample is ", format_fixed(fit.patch_size, 3)));
+  }
+  reporter.info(cat("threshold ", format_double(fit.threshold), " gives ",
+                    format_fixed(fit.patch_size, 3), " bytes a patch on ",
+                    format_bytes(static_cast<double>(fit.bytes)), " (seed ", seed, ")"));
+}
+
+Json calibration_json(const Calibration& fit, double patch_size, std::uint64_t seed) {
+  return {{"patch_size", patch_size},
+          {"reached", fit.patch_size},
+          {"sample_bytes", fit.bytes},
+          {"seed", seed}};
+}
+
 std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
                                           const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes) {
@@ -171,7 +200,9 @@ std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rul
     for (const double size : patch_sizes) {
       Rules own = rules;
       own.scheme = scheme;
-      CalibrationRow& row = rows.emplace_back(CalibrationRow{scheme, size, std::nullopt});
+      CalibrationRow& row = rows.emplace_back();
+      row.scheme = scheme;
+      row.wished = size;
       try {
         row.found = calibrate(sample, own, size);
       } catch (const Error& error) {
@@ -183,13 +214,28 @@ std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rul
 }
 
 std::string to_text(const std::vector<CalibrationRow>& rows) {
-  Table table({"scheme", "wished", "threshold", "bytes/patch"});
+  const auto range = [](const Interval& interval, int digits) {
+    return cat(format_fixed(interval.low, digits), " - ", format_fixed(interval.high, digits));
+  };
+  Table table({"scheme", "wished", "threshold", "95 %", "bytes/patch", "95 %"});
+  Table groups({"group", "scheme", "wished", "sample", "bytes/patch", "95 %"});
+  bool grouped = false;
   for (const auto& row : rows) {
-    table.add({std::string(scheme_name(row.scheme)), format_double(row.wished),
-               row.found ? format_double(row.found->threshold) : "out of reach",
-               row.found ? format_fixed(row.found->patch_size, 3) : "-"});
+    const std::string scheme(scheme_name(row.scheme)), wished = format_double(row.wished);
+    if (!row.found) {
+      table.add({scheme, wished, "out of reach", "-", "-", "-"});
+      continue;
+    }
+    table.add({scheme, wished, format_double(row.found->threshold), range(row.threshold, 4),
+               format_fixed(row.found->patch_size, 3), range(row.patch_size, 3)});
+    for (const auto& group : row.groups) {
+      grouped = true;
+      groups.add({text::escape(group.group), scheme, wished,
+                  format_bytes(static_cast<double>(group.bytes)), format_fixed(group.patch_size, 3),
+                  range(group.interval, 3)});
+    }
   }
-  return table.text();
+  return table.text() + (grouped ? "\n" + groups.text() : "");
 }
 
 Json to_json(const std::vector<CalibrationRow>& rows) {
@@ -199,6 +245,16 @@ Json to_json(const std::vector<CalibrationRow>& rows) {
         json.emplace_back(Json{{"scheme", scheme_name(row.scheme)}, {"wished", row.wished}});
     item["threshold"] = row.found ? Json(row.found->threshold) : Json(nullptr);
     item["patch_size"] = row.found ? Json(row.found->patch_size) : Json(nullptr);
+    if (!row.found) continue;
+    item["threshold_interval"] = {row.threshold.low, row.threshold.high};
+    item["patch_size_interval"] = {row.patch_size.low, row.patch_size.high};
+    for (const auto& group : row.groups) {
+      item["groups"].push_back(
+          {{"group", text::replace_invalid(group.group)},
+           {"bytes", group.bytes},
+           {"patch_size", group.patch_size},
+           {"patch_size_interval", {group.interval.low, group.interval.high}}});
+    }
   }
   return json;
 }

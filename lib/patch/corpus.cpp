@@ -59,12 +59,12 @@ Sample Corpus::sample(std::uint64_t bytes, std::uint64_t seed) {
   Sampler sampler(bytes, seed);
   if (can_be_read_twice(reader_->files())) {
     Corpus again(options_);
-    for (io::Document document; !stop_signal() && again.next(document);) sampler.add(document.text);
+    for (io::Document document; !stop_signal() && again.next(document);) sampler.add(document.text, document.group);
     return stop_signal() ? Sample{} : sampler.take();
   }
   std::uint64_t taken = 0;
   for (io::Document document; taken < bytes && !stop_signal() && read(document);) {
-    sampler.add(document.text);
+    sampler.add(document.text, document.group);
     taken += document.text.size();
     ahead_.push_back(std::move(document));
   }

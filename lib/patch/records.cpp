@@ -71,23 +71,27 @@ bool Records::next(shard::Record& record) {
   return impl_->corpus ? impl_->next_cut(record) : impl_->next_stored(record);
 }
 
+void require_entropies(const std::string& folder, const shard::Manifest& manifest,
+                       bool newline_reset) {
+  if (!manifest.has_entropies)
+    throw usage_error(cat(folder, ": these shards hold no entropies"),
+                      "--keep-entropies stores them");
+  const bool stored_reset =
+      manifest.patching.is_object() && manifest.patching.value("newline_reset", false);
+  if (stored_reset != newline_reset) {
+    throw usage_error(cat(folder, ": its entropies were made ", stored_reset ? "with" : "without",
+                          " --newline-reset"));
+  }
+}
+
 Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset,
                      std::uint64_t bytes, std::uint64_t seed) {
   Sampler sampler(bytes, seed);
   for (const auto& folder : folders) {
     shard::Reader reader(folder);
-    const Json& patching = reader.manifest().patching;
-    const bool stored_reset = patching.is_object() && patching.value("newline_reset", false);
-    if (stored_reset != newline_reset) {
-      throw usage_error(cat(folder, ": its entropies were made ", stored_reset ? "with" : "without",
-                            " --newline-reset"));
-    }
-    for (shard::Record record; !stop_signal() && reader.next(record);) {
-      if (record.entropies.empty())
-        throw usage_error(cat(folder, ": these shards hold no entropies"),
-                          "--keep-entropies stores them");
-      sampler.add(record.text, std::move(record.entropies));
-    }
+    require_entropies(folder, reader.manifest(), newline_reset);
+    for (shard::Record record; !stop_signal() && reader.next(record);)
+      sampler.add(record.text, std::move(record.entropies), record.group);
   }
   return stop_signal() ? Sample{} : sampler.take();
 }

@@ -2,11 +2,12 @@
 #include "block.h"
 
 #include <array>
+#include <bit>
 #include <numeric>
 
 #include "blt/base/error.h"
 #include "blt/base/files.h"
-#include "half.h"
+#include "blt/base/half.h"
 #include "layout.h"
 
 namespace blt::shard {
@@ -15,7 +16,43 @@ namespace {
 constexpr std::uint64_t varint_bytes = 5;    // at most, of 32 bits
 constexpr std::uint64_t special_tokens = 2;  // BOS and EOS have positions too
 
+// Floats to and from the little-endian numbers in which a column keeps them.
+template <class Bits, class Convert>
+void put_floats(std::string& column, const std::vector<float>& values, Convert bits_of) {
+  std::size_t at = column.size();
+  column.resize(at + sizeof(Bits) * values.size());
+  for (const float value : values) {
+    const Bits bits = bits_of(value);
+    for (std::size_t i = 0; i < sizeof(Bits); ++i)
+      column[at++] = static_cast<char>(bits >> (8 * i) & 0xff);
+  }
+}
+template <class Bits, class Convert>
+void take_floats(const char* stored, std::vector<float>& values, Convert value_of) {
+  for (float& value : values) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < sizeof(Bits); ++i)
+      bits |= static_cast<std::uint32_t>(static_cast<unsigned char>(*stored++)) << (8 * i);
+    value = value_of(static_cast<Bits>(bits));
+  }
+}
+
 }  // namespace
+
+std::uint16_t flags_of(const WriterOptions& options) {
+  if (!options.entropies) return 0;
+  return options.entropy_type == EntropyType::float32 ? flag_entropies | flag_float32
+                                                      : flag_entropies;
+}
+
+bool known_flags(std::uint16_t flags) {
+  return flags == 0 || flags == flag_entropies || flags == (flag_entropies | flag_float32);
+}
+
+std::size_t entropy_bytes(std::uint16_t flags) {
+  if ((flags & flag_entropies) == 0) return 0;
+  return (flags & flag_float32) != 0 ? sizeof(float) : sizeof(std::uint16_t);
+}
 
 void BlockBuilder::add(const Record& record) {
   const auto add_text = [](std::string& column, const std::string& text) {
@@ -28,14 +65,11 @@ void BlockBuilder::add(const Record& record) {
   text_ += record.text;
   put_varint(patch_counts_, record.patch_lengths.size());
   for (const std::uint32_t length : record.patch_lengths) put_varint(patch_lengths_, length);
-  if (entropies_) {
-    std::size_t at = entropy_values_.size();
-    entropy_values_.resize(at + 2 * record.entropies.size());
-    for (const float value : record.entropies) {
-      const std::uint16_t half = half_from_float(value);
-      entropy_values_[at++] = static_cast<char>(half & 0xff);
-      entropy_values_[at++] = static_cast<char>(half >> 8);
-    }
+  if ((flags_ & flag_float32) != 0) {
+    put_floats<std::uint32_t>(entropy_values_, record.entropies,
+                              [](float value) { return std::bit_cast<std::uint32_t>(value); });
+  } else if ((flags_ & flag_entropies) != 0) {
+    put_floats<std::uint16_t>(entropy_values_, record.entropies, half_from_float);
   }
   ++documents_;
   patches_ += record.patch_lengths.size();
@@ -46,12 +80,12 @@ std::uint64_t BlockBuilder::payload_bytes() const {
          patch_counts_.size() + patch_lengths_.size() + entropy_values_.size();
 }
 
-std::uint64_t BlockBuilder::bound(const Record& record, bool entropies) {
+std::uint64_t BlockBuilder::bound(const Record& record, std::uint16_t flags) {
   std::uint64_t lengths = 0;
   for (const std::uint32_t length : record.patch_lengths)
     lengths += length < 0x80 ? 1 : varint_bytes;
   return block_header_bytes + 4 * varint_bytes + record.id.size() + record.group.size() +
-         record.text.size() + lengths + (entropies ? 2 * record.entropies.size() : 0);
+         record.text.size() + lengths + entropy_bytes(flags) * record.entropies.size();
 }
 
 std::string BlockBuilder::take() {
@@ -59,7 +93,7 @@ std::string BlockBuilder::take() {
   out.reserve(payload_bytes());
   out += block_magic;
   put(out, format_version);
-  put(out, entropies_ ? flag_entropies : std::uint16_t{0});
+  put(out, flags_);
   put(out, documents_);
   const std::array<std::string*, 7> columns{
       &ids_, &groups_, &sizes_, &text_, &patch_counts_, &patch_lengths_, &entropy_values_};
@@ -86,14 +120,15 @@ void Block::copy(std::size_t index, Record& record) const {
   const auto first = patch_lengths.begin() + static_cast<std::ptrdiff_t>(document.first_patch);
   record.patch_lengths.assign(first, first + static_cast<std::ptrdiff_t>(document.patches));
   record.entropies.clear();
-  if (!has_entropies) return;
+  const std::size_t width = entropy_bytes(flags);
+  if (width == 0) return;
   record.entropies.resize(document.text.size() + special_tokens);
-  const std::string_view halves =
-      entropies.substr(2 * document.first_position, 2 * record.entropies.size());
-  for (std::size_t i = 0; i < record.entropies.size(); ++i) {
-    const auto low = static_cast<unsigned char>(halves[2 * i]);
-    const auto high = static_cast<unsigned char>(halves[2 * i + 1]);
-    record.entropies[i] = float_from_half(static_cast<std::uint16_t>(low | high << 8));
+  const char* stored = entropies.data() + width * document.first_position;
+  if (width == sizeof(float)) {
+    take_floats<std::uint32_t>(stored, record.entropies,
+                               [](std::uint32_t bits) { return std::bit_cast<float>(bits); });
+  } else {
+    take_floats<std::uint16_t>(stored, record.entropies, float_from_half);
   }
 }
 
@@ -141,7 +176,7 @@ void parse_documents(Columns& columns, std::uint32_t count, Block& block) {
     if (patches > columns.patch_lengths.left())
       throw input_error("an impossible number of patches");
   }
-  if (columns.entropies.left() != (block.has_entropies ? 2 * positions : 0)) {
+  if (columns.entropies.left() != entropy_bytes(block.flags) * positions) {
     throw input_error("the number of entropies is not the number of positions");
   }
   block.patch_lengths.resize(patches);
@@ -157,9 +192,8 @@ void parse_block(Block& block) {
     throw input_error("not a block of documents");
   const auto version = fields.get<std::uint16_t>();
   if (version != format_version) throw input_error(cat("block version ", version, " is not known"));
-  const auto flags = fields.get<std::uint16_t>();
-  if ((flags & ~flag_entropies) != 0) throw input_error(cat("unknown block flags ", flags));
-  block.has_entropies = (flags & flag_entropies) != 0;
+  block.flags = fields.get<std::uint16_t>();
+  if (!known_flags(block.flags)) throw input_error(cat("unknown block flags ", block.flags));
   const auto count = fields.get<std::uint32_t>();
   std::array<std::uint32_t, 7> sizes{};
   for (auto& size : sizes) size = fields.get<std::uint32_t>();

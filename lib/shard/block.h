@@ -12,10 +12,15 @@
 
 namespace blt::shard {
 
+// The flags of header and blocks.
+std::uint16_t flags_of(const WriterOptions& options);
+bool known_flags(std::uint16_t flags);
+std::size_t entropy_bytes(std::uint16_t flags);  // a position
+
 // Gathers documents until the writer takes their block.
 class BlockBuilder {
  public:
-  explicit BlockBuilder(bool entropies) : entropies_(entropies) {}
+  explicit BlockBuilder(std::uint16_t flags) : flags_(flags) {}
 
   void add(const Record& record);
   // The block's content; the builder is empty again.
@@ -27,10 +32,10 @@ class BlockBuilder {
   std::uint64_t name_bytes() const { return ids_.size() + groups_.size(); }
   std::uint64_t payload_bytes() const;
   // At most so many bytes would be added by this record.
-  static std::uint64_t bound(const Record& record, bool entropies);
+  static std::uint64_t bound(const Record& record, std::uint16_t flags);
 
  private:
-  bool entropies_;
+  std::uint16_t flags_;
   std::uint32_t documents_ = 0;
   std::uint64_t patches_ = 0;
   std::string ids_, groups_, sizes_, text_, patch_counts_, patch_lengths_, entropy_values_;
@@ -45,10 +50,10 @@ struct Block {
   };
 
   std::string content;
-  bool has_entropies = false;
+  std::uint16_t flags = 0;
   std::vector<Document> documents;
   std::vector<std::uint32_t> patch_lengths;
-  std::string_view entropies;  // float16
+  std::string_view entropies;  // entropy_bytes(flags) a position
 
   std::uint64_t text_bytes() const;
   void copy(std::size_t document, Record& record) const;

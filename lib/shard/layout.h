@@ -13,6 +13,7 @@ namespace blt::shard {
 
 constexpr std::uint16_t format_version = 1;
 constexpr std::uint16_t flag_entropies = 1;
+constexpr std::uint16_t flag_float32 = 2;  // of the entropies; only with flag_entropies
 
 constexpr std::string_view shard_magic = "BLTSHARD";
 constexpr std::string_view block_magic = "BLTB";

@@ -111,6 +111,10 @@ std::uint64_t sum(const std::vector<Manifest::Shard>& shards,
 
 }  // namespace
 
+std::string_view entropy_type_name(EntropyType type) {
+  return type == EntropyType::float32 ? "float32" : "float16";
+}
+
 std::uint64_t Manifest::documents() const {
   return sum(shards, &Shard::documents);
 }

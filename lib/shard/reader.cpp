@@ -127,6 +127,11 @@ Reader::~Reader() = default;
 std::uint64_t Reader::size() const {
   return impl_->documents;
 }
+EntropyType Reader::entropy_type() const {
+  const auto wide = [](const auto& file) { return file->entropy_type() == EntropyType::float32; };
+  const bool any = std::any_of(impl_->files.begin(), impl_->files.end(), wide);
+  return any ? EntropyType::float32 : EntropyType::float16;
+}
 const Manifest& Reader::manifest() const {
   return impl_->manifest;
 }

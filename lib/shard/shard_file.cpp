@@ -50,12 +50,11 @@ void ShardFile::parse_header() {
   const auto version = fields.get<std::uint16_t>();
   if (version != format_version)
     throw input_error(cat("shard format version ", version, " is not known"));
-  const auto flags = fields.get<std::uint16_t>();
+  flags_ = fields.get<std::uint16_t>();
   const auto reserved = fields.get<std::uint32_t>();
-  if (size != header_payload_bytes || (flags & ~flag_entropies) != 0 || reserved != 0) {
+  if (size != header_payload_bytes || !known_flags(flags_) || reserved != 0) {
     throw input_error("the shard header is damaged");
   }
-  has_entropies_ = (flags & flag_entropies) != 0;
 }
 
 void ShardFile::parse_seek_table() {
@@ -156,7 +155,7 @@ void ShardFile::decode(const BlockPlace& place, Block& block) const {
     throw input_error("the content does not agree with the seek table's checksum");
   }
   parse_block(block);
-  if (block.has_entropies != has_entropies_ || block.documents.size() != place.documents ||
+  if (block.flags != flags_ || block.documents.size() != place.documents ||
       block.text_bytes() != place.text_bytes || block.patch_lengths.size() != place.patches) {
     throw input_error("the content does not agree with the index");
   }

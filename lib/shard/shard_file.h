@@ -9,6 +9,7 @@
 
 #include "block.h"
 #include "blt/base/files.h"
+#include "layout.h"
 
 namespace blt::shard {
 
@@ -27,7 +28,10 @@ class ShardFile {
   std::uint64_t documents() const { return documents_; }
   std::uint64_t text_bytes() const { return text_bytes_; }
   std::uint64_t patches() const { return patches_; }
-  bool has_entropies() const { return has_entropies_; }
+  bool has_entropies() const { return (flags_ & flag_entropies) != 0; }
+  EntropyType entropy_type() const {
+    return (flags_ & flag_float32) != 0 ? EntropyType::float32 : EntropyType::float16;
+  }
   std::uint64_t file_bytes() const { return file_.bytes().size(); }
   const std::string& path() const { return file_.path(); }
   const std::vector<BlockPlace>& blocks() const { return blocks_; }
@@ -46,7 +50,7 @@ class ShardFile {
   void decode(const BlockPlace& place, Block& block) const;
 
   MappedFile file_;
-  bool has_entropies_ = false;
+  std::uint16_t flags_ = 0;
   std::uint64_t documents_ = 0, text_bytes_ = 0, patches_ = 0;
   std::vector<BlockPlace> blocks_;
 };

@@ -76,12 +76,12 @@ class Compressor {
 // A shard that is being written.
 class OpenShard {
  public:
-  OpenShard(const std::string& folder, std::string name, bool entropies)
+  OpenShard(const std::string& folder, std::string name, std::uint16_t flags)
       : file_(folder + "/" + name, false) {
     facts_.file = std::move(name);
     std::string payload(shard_magic);
     put(payload, format_version);
-    put(payload, entropies ? flag_entropies : std::uint16_t{0});
+    put(payload, flags);
     put(payload, std::uint32_t{0});
     append_skippable(payload);
   }
@@ -158,11 +158,11 @@ struct Writer::Impl {
       : folder(std::move(path)),
         options(given),
         compressor(given.compression_level),
-        builder(given.entropies) {}
+        builder(flags_of(given)) {}
 
   void flush_block() {
     if (builder.documents() == 0) return;
-    if (!shard) shard.emplace(folder, shard_name(shards.size()), options.entropies);
+    if (!shard) shard.emplace(folder, shard_name(shards.size()), flags_of(options));
     shard->append_block(compressor, builder);
     if (shard->bytes() >= options.shard_bytes) finish_shard();
   }
@@ -190,7 +190,7 @@ void Writer::add(const Record& record) {
   Impl& impl = *impl_;
   BlockBuilder& builder = impl.builder;
   check_record(record, impl.options.entropies);
-  const std::uint64_t more = BlockBuilder::bound(record, impl.options.entropies);
+  const std::uint64_t more = BlockBuilder::bound(record, flags_of(impl.options));
   if (more > max_block_payload) {
     throw input_error(cat("document \"", record.id, "\": too large for a shard (",
                           record.text.size(), " bytes)"));

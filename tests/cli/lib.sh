@@ -28,6 +28,19 @@ unchanged() {
   if [[ $before == "$after" ]]; then echo "nothing changed"; else echo "FILES CHANGED:"; find . -type f; fi
 }
 
+# same_json A B: whether two files hold the same JSON lines, however written; entropies count as float32.
+same_json() {
+  python3 - "$1" "$2" <<'TXT'
+import json, struct, sys
+def read(name):
+    rows = [json.loads(line) for line in open(name, encoding="utf-8")]
+    for row in rows:
+        row["entropies"] = [struct.pack("f", value) for value in row.get("entropies", [])]
+    return rows
+print("the same" if read(sys.argv[1]) == read(sys.argv[2]) else "DIFFERENT")
+TXT
+}
+
 skip() { echo "$*" >&2; exit 77; }
 
 # flip FILE OFFSET: inverts one byte (a negative offset counts from the end).

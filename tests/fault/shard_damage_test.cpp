@@ -18,10 +18,11 @@ using namespace blt::test;
 
 namespace {
 
-WriterOptions small_blocks(bool entropies) {
+WriterOptions small_blocks(bool entropies, EntropyType type) {
   WriterOptions options;
   options.block_bytes = 3000;
   options.entropies = entropies;
+  options.entropy_type = type;
   return options;
 }
 
@@ -49,8 +50,9 @@ struct Damaged {
   std::vector<Record> records;
   std::string path, good;
 
-  explicit Damaged(bool entropies) : records(random_records(11, 60, 400, entropies)) {
-    write_folder(folder.path.string(), records, small_blocks(entropies));
+  explicit Damaged(bool entropies, EntropyType type = EntropyType::float16)
+      : records(random_records(11, 60, 400, entropies)) {
+    write_folder(folder.path.string(), records, small_blocks(entropies, type));
     path = folder / "shard-00000.bltz";
     good = slurp(path);
   }
@@ -60,8 +62,10 @@ struct Damaged {
 }  // namespace
 
 TEST_CASE("verify finds every flipped bit, and the reader gives no wrong document") {
-  for (const bool entropies : {false, true}) {
-    const Damaged shard(entropies);
+  for (const auto& [entropies, type] :
+       {std::pair{false, EntropyType::float16}, {true, EntropyType::float16},
+        {true, EntropyType::float32}}) {
+    const Damaged shard(entropies, type);
     Random random(12);
     int refused = 0;
     for (int i = 0; i < 400; ++i) {

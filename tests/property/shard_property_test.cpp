@@ -37,6 +37,7 @@ TEST_CASE("shards: read(write(documents)) == documents") {
   const bool passed = rc::check("identity", [] {
     WriterOptions options;
     options.entropies = *rc::gen::arbitrary<bool>();
+    options.entropy_type = *rc::gen::element(EntropyType::float16, EntropyType::float32);
     options.block_bytes = *rc::gen::inRange<std::uint64_t>(1, 5000);
     options.shard_bytes = *rc::gen::inRange<std::uint64_t>(1, 20'000);
     options.compression_level = *rc::gen::inRange(-3, 8);

@@ -190,6 +190,22 @@ TEST_CASE("entropies are kept as float16, rounded to the nearest") {
   CHECK(std::signbit(read.entropies[2]));
 }
 
+TEST_CASE("entropies are kept as float32, bit for bit") {
+  const TemporaryFolder folder;
+  WriterOptions options;
+  options.entropies = true;
+  options.entropy_type = EntropyType::float32;
+  Record record;
+  record.entropies = {0.0F, 1.335442066192627F, 0x1.fffffep-3F, 1e-40F, 5.56F};
+  record.text = "abc";
+  record.patch_lengths = {5};
+  write_folder(folder.path.string(), {record, record}, options);
+  const Reader reader(folder.path.string());
+  CHECK(reader.entropy_type() == EntropyType::float32);
+  CHECK(same(reader.at(1), record));
+  CHECK(verify(folder.path.string()).problems.empty());
+}
+
 TEST_CASE("records that do not tile are a defect of the caller") {
   const TemporaryFolder folder;
   WriterOptions options;

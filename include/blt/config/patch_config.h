@@ -46,6 +46,7 @@ struct PatchConfig {
   bool dry_run = false;
   std::int64_t shard_size = std::int64_t{256} << 20;
   bool keep_entropies = false;
+  std::string entropy_type = "float16";
   std::int64_t level = 3;
   std::int64_t sample_size = std::int64_t{1} << 20;
   std::int64_t seed = 0;
@@ -82,6 +83,28 @@ struct VerifyConfig {
   bool json = false;
 };
 
+struct RecutConfig {
+  std::vector<std::string> inputs;
+  PatchRulesConfig rules;
+  std::string output;
+  bool force = false;
+  bool dry_run = false;
+  std::int64_t shard_size = std::int64_t{256} << 20;
+  bool drop_entropies = false;
+  std::int64_t level = 3;
+  std::int64_t sample_size = std::int64_t{1} << 20;
+  std::int64_t seed = 0;
+  bool json = false;
+};
+
+struct ExportConfig {
+  std::vector<std::string> inputs;
+  std::string to;
+  std::string output;
+  bool force = false;
+  std::string on_error = "fail";
+};
+
 struct CalibrateConfig {
   PatchCorpusConfig corpus;
   PatchModelConfig model;
@@ -102,6 +125,8 @@ void describe(Fields& fields, CutConfig& c);
 void describe(Fields& fields, ShowConfig& c);
 void describe(Fields& fields, CatConfig& c);
 void describe(Fields& fields, VerifyConfig& c);
+void describe(Fields& fields, RecutConfig& c);
+void describe(Fields& fields, ExportConfig& c);
 void describe(Fields& fields, CalibrateConfig& c);
 
 }  // namespace config

@@ -22,6 +22,8 @@ namespace blt::patch {
 struct Sample {
   std::vector<std::string> texts;
   std::vector<std::vector<float>> entropies;  // as document_entropies gives them
+  std::vector<std::string> groups;            // of each text's document
+  std::vector<std::uint64_t> documents;       // each text's document, as a number
   std::uint64_t bytes = 0;                    // of texts
 };
 
@@ -34,10 +36,10 @@ class Sampler {
 
   Sampler(std::uint64_t bytes, std::uint64_t seed);
   ~Sampler();
-  void add(std::string_view text);
+  void add(std::string_view text, const std::string& group = {});
   // With entropies (may be empty) of BOS + text + EOS that are known already. Such documents stay
   // whole.
-  void add(std::string_view text, std::vector<float> entropies);
+  void add(std::string_view text, std::vector<float> entropies, const std::string& group = {});
   Sample take();  // in the order of the documents; errors: input (nothing was added)
 
  private:
@@ -66,15 +68,36 @@ struct Calibration {
 // sample).
 Calibration calibrate(const Sample& sample, Rules rules, double patch_size);
 
+// Tells the fit, with a warning when it is more than 1 % off.
+void tell_fit(const Calibration& fit, double patch_size, std::uint64_t seed, Reporter& reporter);
+// As the manifest keeps it.
+Json calibration_json(const Calibration& fit, double patch_size, std::uint64_t seed);
+
+struct Interval {
+  double low = 0, high = 0;
+};
+struct GroupSize {
+  std::string group;
+  std::uint64_t bytes = 0;  // of the sample
+  double patch_size = 0;
+  Interval interval;
+};
+
 // Several schemes and sizes on one sample.
 struct CalibrationRow {
   Scheme scheme = Scheme::entropy;
   double wished = 0;
   std::optional<Calibration> found;  // none: out of reach
+  Interval threshold, patch_size;    // 95 %: for the wished size; at the threshold found
+  std::vector<GroupSize> groups;     // at the threshold found, when the sample has more than one
 };
 std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
                                           const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes);
+// Fills in 95 % intervals and groups: how far the figures may be from those of the whole corpus, by a bootstrap over the
+// sample's documents (over its pieces where there are few documents). The same for the same seed.
+void add_intervals(std::vector<CalibrationRow>& rows, const Sample& sample, const Rules& rules,
+                   std::uint64_t seed);
 std::string to_text(const std::vector<CalibrationRow>& rows);
 Json to_json(const std::vector<CalibrationRow>& rows);
 

@@ -29,8 +29,11 @@ class Records {
   std::unique_ptr<Impl> impl_;
 };
 
-// A sample for calibrate() out of shards that hold entropies. Errors: usage (they hold none, or
-// entropies of another newline_reset), input.
+// Errors: usage (the shards of this manifest hold no entropies, or entropies of another newline_reset).
+void require_entropies(const std::string& folder, const shard::Manifest& manifest,
+                       bool newline_reset);
+
+// A sample for calibrate() out of shards that hold entropies. Errors: as require_entropies; input.
 Sample sample_shards(const std::vector<std::string>& folders, bool newline_reset,
                      std::uint64_t bytes, std::uint64_t seed);
 

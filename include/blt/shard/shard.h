@@ -6,18 +6,22 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "blt/base/json.h"
 
 namespace blt::shard {
 
+enum class EntropyType : std::uint8_t { float16, float32 };
+std::string_view entropy_type_name(EntropyType type);
+
 struct Record {
   std::string id;
   std::string group;
   std::string text;                          // the document's bytes, without BOS and EOS
   std::vector<std::uint32_t> patch_lengths;  // over BOS + bytes + EOS: sum = text.size() + 2
-  std::vector<float> entropies;              // of the same positions in nats, stored as float16; may be empty
+  std::vector<float> entropies;              // of the same positions in nats; may be empty
 };
 
 struct Manifest {
@@ -45,6 +49,7 @@ struct WriterOptions {
   std::uint64_t block_bytes = 1u << 20;    // document bytes a block (one zstd frame)
   int compression_level = 3;
   bool entropies = false;
+  EntropyType entropy_type = EntropyType::float16;  // as which they are stored
 };
 
 // Writes shard-00000.bltz, ... into a folder; finish() returns the manifest's shard list. The caller writes the manifest.
@@ -69,6 +74,7 @@ class Reader {
   bool next(Record& record);               // in order; errors: input on damage
   Record at(std::uint64_t index) const;    // random access; thread-safe
   void seek(std::uint64_t index);          // next() goes on from here
+  EntropyType entropy_type() const;        // of the stored entropies; float32 when some shard's are
   const Manifest& manifest() const;        // of a single file: a manifest with that shard alone
 
  private:

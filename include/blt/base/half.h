@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT
-#include "half.h"
+// float16 (IEEE 754 binary16), in integer arithmetic: the same on every machine.
+#pragma once
 
 #include <bit>
+#include <cstdint>
 
-namespace blt::shard {
-namespace {
+namespace blt {
 
-// value >> shift, rounded to the nearest, ties to even.
-std::uint32_t shift_round(std::uint32_t value, unsigned shift) {
-  const std::uint32_t kept = value >> shift;
-  const std::uint32_t half = std::uint32_t{1} << (shift - 1);
-  const std::uint32_t rest = value & ((half << 1) - 1);
-  return kept + (rest > half || (rest == half && (kept & 1) != 0) ? 1 : 0);
-}
-
-}  // namespace
-
-std::uint16_t half_from_float(float value) {
+// To the nearest, ties to even; too large becomes infinity.
+inline std::uint16_t half_from_float(float value) {
+  // value >> shift, rounded.
+  const auto shift_round = [](std::uint32_t bits, unsigned shift) {
+    const std::uint32_t kept = bits >> shift;
+    const std::uint32_t half = std::uint32_t{1} << (shift - 1);
+    const std::uint32_t rest = bits & ((half << 1) - 1);
+    return kept + (rest > half || (rest == half && (kept & 1) != 0) ? 1 : 0);
+  };
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = bits >> 16 & 0x8000;
   const std::uint32_t exponent = bits >> 23 & 0xff;
@@ -32,7 +31,7 @@ std::uint16_t half_from_float(float value) {
   return static_cast<std::uint16_t>(sign | shift_round(mantissa | 0x800000, 126 - exponent));
 }
 
-float float_from_half(std::uint16_t half) {
+inline float float_from_half(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16;
   const std::uint32_t exponent = half >> 10 & 0x1f;
   const std::uint32_t mantissa = half & 0x3ff;
@@ -44,4 +43,4 @@ float float_from_half(std::uint16_t half) {
   return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
 }
 
-}  // namespace blt::shard
+}  // namespace blt

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// What calibration asks of a sample, again and again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "blt/patch/calibrate.h"
+
+namespace blt::patch {
+
+// Everything that a threshold of this scheme is compared with, rising, each value once.
+std::vector<float> compared_values(const Sample& sample, Scheme scheme);
+// A threshold that values[k] and all above exceed, and no other.
+double threshold_below(const std::vector<float>& values, std::size_t k);
+// The number of patches of each text, by all threads.
+std::vector<std::uint64_t> patches_of(const Sample& sample, const Rules& rules);
+
+}  // namespace blt::patch
