@@ -12,29 +12,10 @@
 
 namespace blt::shard {
 
-// Gathers documents until the writer takes their block.
-class BlockBuilder {
- public:
-  explicit BlockBuilder(bool entropies) : entropies_(entropies) {}
-
-  void add(const Record& record);
-  // The block's content; the builder is empty again.
-  std::string take();
-
-  std::uint32_t documents() const { return documents_; }
-  std::uint64_t text_bytes() const { return text_.size(); }
-  std::uint64_t patches() const { return patches_; }
-  std::uint64_t name_bytes() const { return ids_.size() + groups_.size(); }
-  std::uint64_t payload_bytes() const;
-  // At most so many bytes would be added by this record.
-  static std::uint64_t bound(const Record& record, bool entropies);
-
- private:
-  bool entropies_;
-  std::uint32_t documents_ = 0;
-  std::uint64_t patches_ = 0;
-  std::string ids_, groups_, sizes_, text_, patch_counts_, patch_lengths_, entropy_values_;
-};
+// The block's content.
+std::string encode_block(std::span<const Record> records, bool entropies);
+// A block grows by at most so many bytes with this record.
+std::uint64_t record_bound(const Record& record, bool entropies);
 
 // A decoded block. Views point into `content`.
 struct Block {
