@@ -24,7 +24,10 @@ namespace {
 // What goes from stage to stage; each stage fills in its part.
 struct Batch {
   std::vector<shard::Record> records;
+  std::vector<shard::PendingBlock> full;  // blocks that its records completed
+  std::vector<shard::CompressedBlock> blocks;
   std::uint64_t corpus_bytes = 0;  // read from disk until here, for progress
+  std::uint64_t documents = 0, bytes = 0, patches = 0;
 };
 // Shared only because pipeline stages copy their items; an error on the way frees it.
 
@@ -147,14 +150,31 @@ class Pipeline {
     }
   }
 
-  // Stage 4, in order.
-  void write_batch(shard::Writer& writer, const Batch& batch) {
-    for (const auto& record : batch.records) {
-      writer.add(record);
-      ++result_.documents;
-      result_.bytes += record.text.size();
-      result_.patches += record.patch_lengths.size();
+  // Stage 4, in order: blocks depend on the sequence of records alone.
+  void pack_batch(shard::Writer& writer, Batch& batch) {
+    batch.documents = batch.records.size();
+    for (auto& record : batch.records) {
+      batch.bytes += record.text.size();
+      batch.patches += record.patch_lengths.size();
+      writer.pack(std::move(record), batch.full);
     }
+    batch.records.clear();
+  }
+
+  // Stage 5, all threads.
+  static void compress_batch(const shard::Writer& writer, Batch& batch) {
+    for (auto& block : batch.full) {
+      batch.blocks.push_back(writer.compress(block));
+      block = {};
+    }
+  }
+
+  // Stage 6, in order.
+  void write_batch(shard::Writer& writer, const Batch& batch) {
+    for (const auto& block : batch.blocks) writer.append(block);
+    result_.documents += batch.documents;
+    result_.bytes += batch.bytes;
+    result_.patches += batch.patches;
     tell_progress(batch.corpus_bytes, false);
   }
 
@@ -209,13 +229,22 @@ class Pipeline {
       if (!stop_signal()) cut_batch(*batch);
       return batch;
     });
+    auto pack = tbb::make_filter<Batch*, Batch*>(in_order, [&](Batch* batch) {
+      if (!stop_signal()) pack_batch(writer, *batch);
+      return batch;
+    });
+    auto compress =
+        tbb::make_filter<Batch*, Batch*>(tbb::filter_mode::parallel, [&](Batch* batch) {
+          if (!stop_signal()) compress_batch(writer, *batch);
+          return batch;
+        });
     auto write = tbb::make_filter<Batch*, void>(in_order, [&](Batch* batch) {
       if (!stop_signal()) write_batch(writer, *batch);
       const std::lock_guard lock(mutex);
       alive.pop_front();
     });
-    tbb::parallel_pipeline(in_flight,
-                           wants_entropies() ? read & entropies & cut & write : read & cut & write);
+    const auto first = wants_entropies() ? read & entropies & cut : read & cut;
+    tbb::parallel_pipeline(in_flight, first & pack & compress & write);
   }
 
   void finish(shard::Writer& writer) {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -15,18 +17,13 @@ namespace {
 using Lengths = std::vector<std::uint32_t>;
 
 // Everything but letters, digits and UTF-8 continuation bytes ends a run: ASCII punctuation, space,
-// control, lead bytes.
-constexpr std::array<bool, 256> make_space_table() {
-  std::array<bool, 256> table{};
-  for (int c = 0; c < 256; ++c) {
-    const bool digit = c >= '0' && c <= '9';
-    const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    const bool continuation = c >= 0x80 && c < 0xC0;
-    table[static_cast<std::size_t>(c)] = !digit && !letter && !continuation;
-  }
-  return table;
+// control, lead bytes. Arithmetic instead of a table, so that loops over text become vector code.
+constexpr bool is_spacelike(unsigned char c) {
+  const bool digit = static_cast<unsigned char>(c - '0') < 10;
+  const bool letter = static_cast<unsigned char>((c | 0x20) - 'a') < 26;
+  const bool continuation = (c & 0xC0) == 0x80;
+  return !(digit | letter | continuation);
 }
-constexpr auto space_table = make_space_table();
 
 // What the rules ask of a row, so that they run on ids and on plain text alike.
 struct TokenRow {
@@ -34,7 +31,8 @@ struct TokenRow {
   std::size_t size() const { return tokens.size(); }
   bool special(std::size_t p) const { return tokens[p] < byte_offset; }
   bool spacelike(std::size_t p) const {
-    return special(p) || (tokens[p] < vocab_size && space_table[tokens[p] - byte_offset]);
+    return special(p) || (tokens[p] < vocab_size &&
+                          is_spacelike(static_cast<unsigned char>(tokens[p] - byte_offset)));
   }
   bool newline(std::size_t p) const { return tokens[p] == '\n' + byte_offset; }
   bool delimiter(std::size_t p) const { return tokens[p] == delimiter_id; }
@@ -45,7 +43,7 @@ struct TextRow {  // BOS + text + EOS
   std::size_t size() const { return text.size() + 2; }
   bool special(std::size_t p) const { return p == 0 || p == text.size() + 1; }
   bool spacelike(std::size_t p) const {
-    return special(p) || space_table[static_cast<unsigned char>(text[p - 1])];
+    return special(p) || is_spacelike(static_cast<unsigned char>(text[p - 1]));
   }
   bool newline(std::size_t p) const { return !special(p) && text[p - 1] == '\n'; }
   bool delimiter(std::size_t) const { return false; }
@@ -145,6 +143,41 @@ Lengths cut_strided(std::size_t total, const Rules& rules) {
   return lengths;
 }
 
+constexpr std::size_t space_chunk = 4096;  // positions, a multiple of 64
+
+// ends[i]: position first + i ends a patch (1 or 0). `before`: the position before is spacelike.
+void mark_ends(const TokenRow& row, std::size_t first, std::size_t count, bool before,
+               unsigned char* ends) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool spacelike = row.spacelike(first + i);
+    ends[i] = spacelike & (!before | row.special(first + i));
+    before = spacelike;
+  }
+}
+
+void mark_ends(const TextRow& row, std::size_t first, std::size_t count, bool before,
+               unsigned char* ends) {
+  std::array<unsigned char, space_chunk + 1> spacelike;
+  spacelike[0] = before;
+  const char* text = row.text.data() + first - 1;
+  const std::size_t bytes = std::min(count, row.text.size() + 1 - first);
+  for (std::size_t i = 0; i < bytes; ++i)
+    spacelike[i + 1] = is_spacelike(static_cast<unsigned char>(text[i]));
+  for (std::size_t i = 0; i < bytes; ++i) ends[i] = spacelike[i + 1] & (spacelike[i] ^ 1);
+  if (bytes < count) ends[bytes] = 1;  // EOS
+}
+
+// 64 bytes of 0 or 1 -> 64 bits.
+std::uint64_t gather_bits(const unsigned char* bytes) {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes + 8 * i, sizeof word);
+    bits |= (word * 0x0102040810204080u >> 56) << (8 * i);
+  }
+  return bits;
+}
+
 // Without branches on the text: whether a byte starts a patch is as good as random to the
 // processor.
 template <class Row>
@@ -155,22 +188,24 @@ Lengths cut_space(const Row& row, std::size_t total) {
   lengths.reserve(total / 5 + 4);
   lengths.push_back(1);
   std::uint32_t last = 1;
-  bool before = row.spacelike(0);
-  std::array<std::uint32_t, 4096> chunk;
+  std::array<unsigned char, space_chunk> ends;
+  std::array<std::uint32_t, space_chunk> chunk;
   for (std::size_t p = 1; p < size;) {
-    const std::size_t end = std::min(p + chunk.size(), size);
+    const std::size_t positions = std::min(space_chunk, size - p);
+    mark_ends(row, p, positions, row.spacelike(p - 1), ends.data());
+    std::fill(ends.begin() + static_cast<std::ptrdiff_t>(positions), ends.end(), 0);
     std::size_t count = 0;
-    for (; p < end; ++p) {
-      const bool spacelike = row.spacelike(p);
-      const bool ends = spacelike & (!before | row.special(p));
-      before = spacelike;
-      const auto start = static_cast<std::uint32_t>(p + 1);
-      chunk[count] = start - last;
-      count += ends;
-      last = ends ? start : last;
+    for (std::size_t i = 0; i < positions; i += 64) {
+      for (std::uint64_t bits = gather_bits(ends.data() + i); bits; bits &= bits - 1) {
+        const auto start =
+            static_cast<std::uint32_t>(p + i + 1) + static_cast<std::uint32_t>(std::countr_zero(bits));
+        chunk[count++] = start - last;
+        last = start;
+      }
     }
     lengths.insert(lengths.end(), chunk.begin(),
                    chunk.begin() + static_cast<std::ptrdiff_t>(count));
+    p += positions;
   }
   // A start behind the end, of an ending last token, is none.
   if (last < total) lengths.push_back(static_cast<std::uint32_t>(total) - last);

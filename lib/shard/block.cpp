@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "block.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <numeric>
@@ -37,6 +38,24 @@ void take_floats(const char* stored, std::vector<float>& values, Convert value_o
   }
 }
 
+void put_lengths(std::string& out, std::span<const std::uint32_t> lengths) {
+  std::uint32_t all_bits = 0;
+  for (const std::uint32_t length : lengths) all_bits |= length;
+  if (all_bits >= 0x80) {
+    for (const std::uint32_t length : lengths) put_varint(out, length);
+    return;
+  }
+  const std::size_t at = out.size();
+  out.resize(at + lengths.size());
+  std::transform(lengths.begin(), lengths.end(), out.begin() + static_cast<std::ptrdiff_t>(at),
+                 [](std::uint32_t length) { return static_cast<char>(length); });
+}
+
+void put_text(std::string& out, const std::string& text) {
+  put_varint(out, text.size());
+  out += text;
+}
+
 }  // namespace
 
 std::uint16_t flags_of(const WriterOptions& options) {
@@ -54,56 +73,45 @@ std::size_t entropy_bytes(std::uint16_t flags) {
   return (flags & flag_float32) != 0 ? sizeof(float) : sizeof(std::uint16_t);
 }
 
-void BlockBuilder::add(const Record& record) {
-  const auto add_text = [](std::string& column, const std::string& text) {
-    put_varint(column, text.size());
-    column += text;
-  };
-  add_text(ids_, record.id);
-  add_text(groups_, record.group);
-  put_varint(sizes_, record.text.size());
-  text_ += record.text;
-  put_varint(patch_counts_, record.patch_lengths.size());
-  for (const std::uint32_t length : record.patch_lengths) put_varint(patch_lengths_, length);
-  if ((flags_ & flag_float32) != 0) {
-    put_floats<std::uint32_t>(entropy_values_, record.entropies,
-                              [](float value) { return std::bit_cast<std::uint32_t>(value); });
-  } else if ((flags_ & flag_entropies) != 0) {
-    put_floats<std::uint16_t>(entropy_values_, record.entropies, half_from_float);
-  }
-  ++documents_;
-  patches_ += record.patch_lengths.size();
-}
-
-std::uint64_t BlockBuilder::payload_bytes() const {
-  return block_header_bytes + ids_.size() + groups_.size() + sizes_.size() + text_.size() +
-         patch_counts_.size() + patch_lengths_.size() + entropy_values_.size();
-}
-
-std::uint64_t BlockBuilder::bound(const Record& record, std::uint16_t flags) {
+std::uint64_t record_bound(const Record& record, std::uint16_t flags) {
   std::uint64_t lengths = 0;
   for (const std::uint32_t length : record.patch_lengths)
     lengths += length < 0x80 ? 1 : varint_bytes;
-  return block_header_bytes + 4 * varint_bytes + record.id.size() + record.group.size() +
-         record.text.size() + lengths + entropy_bytes(flags) * record.entropies.size();
+  return 4 * varint_bytes + record.id.size() + record.group.size() + record.text.size() + lengths +
+         entropy_bytes(flags) * record.entropies.size();
 }
 
-std::string BlockBuilder::take() {
+std::string encode_block(std::span<const Record> records, std::uint16_t flags) {
+  std::uint64_t bound = block_header_bytes;
+  for (const auto& record : records) bound += record_bound(record, flags);
   std::string out;
-  out.reserve(payload_bytes());
+  out.reserve(bound);
   out += block_magic;
   put(out, format_version);
-  put(out, flags_);
-  put(out, documents_);
-  const std::array<std::string*, 7> columns{
-      &ids_, &groups_, &sizes_, &text_, &patch_counts_, &patch_lengths_, &entropy_values_};
-  for (const std::string* column : columns) put(out, static_cast<std::uint32_t>(column->size()));
-  for (std::string* column : columns) {
-    out += *column;
-    column->clear();
-  }
-  documents_ = 0;
-  patches_ = 0;
+  put(out, flags);
+  put(out, static_cast<std::uint32_t>(records.size()));
+  std::size_t size_at = out.size();
+  out.resize(block_header_bytes);
+  const auto column = [&](auto&& put_record) {
+    const std::size_t begin = out.size();
+    for (const auto& record : records) put_record(record);
+    const std::size_t size = out.size() - begin;
+    for (std::size_t i = 0; i < 4; ++i)
+      out[size_at++] = static_cast<char>(size >> (8 * i) & 0xff);
+  };
+  column([&](const Record& r) { put_text(out, r.id); });
+  column([&](const Record& r) { put_text(out, r.group); });
+  column([&](const Record& r) { put_varint(out, r.text.size()); });
+  column([&](const Record& r) { out += r.text; });
+  column([&](const Record& r) { put_varint(out, r.patch_lengths.size()); });
+  column([&](const Record& r) { put_lengths(out, r.patch_lengths); });
+  column([&](const Record& r) {
+    if ((flags & flag_float32) != 0) {
+      put_floats<std::uint32_t>(out, r.entropies, [](float value) { return std::bit_cast<std::uint32_t>(value); });
+    } else if ((flags & flag_entropies) != 0) {
+      put_floats<std::uint16_t>(out, r.entropies, half_from_float);
+    }
+  });
   return out;
 }
 

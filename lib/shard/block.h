@@ -17,29 +17,10 @@ std::uint16_t flags_of(const WriterOptions& options);
 bool known_flags(std::uint16_t flags);
 std::size_t entropy_bytes(std::uint16_t flags);  // a position
 
-// Gathers documents until the writer takes their block.
-class BlockBuilder {
- public:
-  explicit BlockBuilder(std::uint16_t flags) : flags_(flags) {}
-
-  void add(const Record& record);
-  // The block's content; the builder is empty again.
-  std::string take();
-
-  std::uint32_t documents() const { return documents_; }
-  std::uint64_t text_bytes() const { return text_.size(); }
-  std::uint64_t patches() const { return patches_; }
-  std::uint64_t name_bytes() const { return ids_.size() + groups_.size(); }
-  std::uint64_t payload_bytes() const;
-  // At most so many bytes would be added by this record.
-  static std::uint64_t bound(const Record& record, std::uint16_t flags);
-
- private:
-  std::uint16_t flags_;
-  std::uint32_t documents_ = 0;
-  std::uint64_t patches_ = 0;
-  std::string ids_, groups_, sizes_, text_, patch_counts_, patch_lengths_, entropy_values_;
-};
+// The block's content.
+std::string encode_block(std::span<const Record> records, std::uint16_t flags);
+// A block grows by at most so many bytes with this record.
+std::uint64_t record_bound(const Record& record, std::uint16_t flags);
 
 // A decoded block. Views point into `content`.
 struct Block {

@@ -20,9 +20,10 @@ namespace {
 constexpr std::uint64_t large_block_bytes = std::uint64_t{1} << 30;
 constexpr std::uint32_t max_block_documents = 1u << 16;
 
-std::string shard_name(std::size_t number) {
-  char name[32];
-  std::snprintf(name, sizeof name, "shard-%05zu.bltz", number);
+template <class... Args>
+std::string formatted(const char* format, Args... args) {
+  char name[64];
+  std::snprintf(name, sizeof name, format, static_cast<unsigned long long>(args)...);
   return name;
 }
 
@@ -51,27 +52,31 @@ void check_record(const Record& record, bool entropies) {
   }
 }
 
-class Compressor {
- public:
-  explicit Compressor(int level) : context_(ZSTD_createCCtx(), ZSTD_freeCCtx) {
-    if (!context_) throw resource_error("zstd: out of memory");
-    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level);
-    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1);
-  }
+ZSTD_CCtx* compression_context() {
+  struct Free {
+    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  };
+  thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
+  if (!context) throw resource_error("zstd: out of memory");
+  return context.get();
+}
 
-  // The frame, valid until the next call.
-  std::string_view frame(std::string_view content) {
-    buffer_.resize(std::max(buffer_.size(), ZSTD_compressBound(content.size())));
-    const std::size_t size = ZSTD_compress2(context_.get(), buffer_.data(), buffer_.size(),
-                                            content.data(), content.size());
-    if (ZSTD_isError(size)) throw resource_error(cat("zstd: ", ZSTD_getErrorName(size)));
-    return std::string_view(buffer_).substr(0, size);
-  }
+std::string compressed_frame(std::string_view content, int level) {
+  ZSTD_CCtx* context = compression_context();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+  std::string frame(ZSTD_compressBound(content.size()), '\0');
+  const std::size_t size =
+      ZSTD_compress2(context, frame.data(), frame.size(), content.data(), content.size());
+  if (ZSTD_isError(size)) throw resource_error(cat("zstd: ", ZSTD_getErrorName(size)));
+  frame.resize(size);
+  return frame;
+}
 
- private:
-  std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context_;
-  std::string buffer_;
-};
+std::uint32_t frame_checksum(std::string_view frame) {
+  return FieldReader(as_bytes(frame.substr(frame.size() - sizeof(std::uint32_t))))
+      .get<std::uint32_t>();
+}
 
 // A shard that is being written.
 class OpenShard {
@@ -88,16 +93,15 @@ class OpenShard {
 
   std::uint64_t bytes() const { return facts_.bytes; }
 
-  void append_block(Compressor& compressor, BlockBuilder& builder) {
-    put(index_, builder.documents());
-    put(index_, static_cast<std::uint32_t>(builder.text_bytes()));
-    put(index_, static_cast<std::uint32_t>(builder.patches()));
+  void append_block(const CompressedBlock& block) {
+    put(index_, block.documents);
+    put(index_, block.text_bytes);
+    put(index_, block.patches);
     ++blocks_;
-    facts_.documents += builder.documents();
-    facts_.bytes += builder.text_bytes();
-    facts_.patches += builder.patches();
-    const std::string content = builder.take();
-    append(compressor.frame(content), content);
+    facts_.documents += block.documents;
+    facts_.bytes += block.text_bytes;
+    facts_.patches += block.patches;
+    append(block.frame, block.content_bytes, block.checksum);
   }
 
   Manifest::Shard finish() {
@@ -128,12 +132,14 @@ class OpenShard {
     file_.write(bytes);
     digest_.update(bytes);
   }
-  void append_skippable(std::string_view payload) { append(skippable_frame(payload), {}); }
-  void append(std::string_view frame, std::string_view content) {
+  void append_skippable(std::string_view payload) {
+    append(skippable_frame(payload), 0, content_checksum({}));
+  }
+  void append(std::string_view frame, std::uint32_t content_bytes, std::uint32_t checksum) {
     write(frame);
     put(seek_table_, static_cast<std::uint32_t>(frame.size()));
-    put(seek_table_, static_cast<std::uint32_t>(content.size()));
-    put(seek_table_, content_checksum(as_bytes(content)));
+    put(seek_table_, content_bytes);
+    put(seek_table_, checksum);
     ++frames_;
   }
 
@@ -149,21 +155,31 @@ class OpenShard {
 struct Writer::Impl {
   std::string folder;
   WriterOptions options;
-  Compressor compressor;
-  BlockBuilder builder;
+  std::optional<std::uint64_t> part;
+  std::uint64_t there = 0;
   std::optional<OpenShard> shard;
   std::vector<Manifest::Shard> shards;
 
-  Impl(std::string path, const WriterOptions& given)
-      : folder(std::move(path)),
-        options(given),
-        compressor(given.compression_level),
-        builder(flags_of(given)) {}
+  // The block that is being packed.
+  PendingBlock pending;
+  std::uint64_t payload_bound = block_header_bytes, text_bytes = 0, name_bytes = 0;
 
-  void flush_block() {
-    if (builder.documents() == 0) return;
-    if (!shard) shard.emplace(folder, shard_name(shards.size()), flags_of(options));
-    shard->append_block(compressor, builder);
+  void flush(std::vector<PendingBlock>& full) {
+    if (pending.records.empty()) return;
+    full.push_back(std::move(pending));
+    pending = {};
+    payload_bound = block_header_bytes;
+    text_bytes = name_bytes = 0;
+  }
+
+  std::string next_name() const {
+    return part ? part_shard_name(*part, there + shards.size())
+                : formatted("shard-%05llu.bltz", shards.size());
+  }
+
+  void append(const CompressedBlock& block) {
+    if (!shard) shard.emplace(folder, next_name(), flags_of(options));
+    shard->append_block(block);
     if (shard->bytes() >= options.shard_bytes) finish_shard();
   }
 
@@ -174,7 +190,12 @@ struct Writer::Impl {
   }
 };
 
-Writer::Writer(std::string folder, WriterOptions options) {
+std::string part_shard_name(std::uint64_t part, std::uint64_t number) {
+  return number == 0 ? formatted("shard-%05llu.bltz", part)
+                     : formatted("shard-%05llu-%03llu.bltz", part, number);
+}
+
+Writer::Writer(std::string folder, WriterOptions options) : impl_(std::make_unique<Impl>()) {
   if (options.block_bytes == 0 || options.shard_bytes == 0)
     throw usage_error("block and shard sizes must be above 0");
   if (options.compression_level < ZSTD_minCLevel() ||
@@ -182,31 +203,65 @@ Writer::Writer(std::string folder, WriterOptions options) {
     throw usage_error(cat("compression level ", options.compression_level, " is not ",
                           ZSTD_minCLevel(), " to ", ZSTD_maxCLevel()));
   }
-  impl_ = std::make_unique<Impl>(std::move(folder), options);
+  impl_->folder = std::move(folder);
+  impl_->options = options;
+}
+Writer::Writer(std::string folder, WriterOptions options, std::uint64_t part, std::uint64_t there)
+    : Writer(std::move(folder), options) {
+  impl_->part = part;
+  impl_->there = there;
 }
 Writer::~Writer() = default;
 
-void Writer::add(const Record& record) {
+void Writer::pack(Record record, std::vector<PendingBlock>& full) {
   Impl& impl = *impl_;
-  BlockBuilder& builder = impl.builder;
   check_record(record, impl.options.entropies);
-  const std::uint64_t more = BlockBuilder::bound(record, flags_of(impl.options));
-  if (more > max_block_payload) {
+  const std::uint64_t more = record_bound(record, flags_of(impl.options));
+  if (block_header_bytes + more > max_block_payload) {
     throw input_error(cat("document \"", record.id, "\": too large for a shard (",
                           record.text.size(), " bytes)"));
   }
-  if (builder.payload_bytes() + more > large_block_bytes) impl.flush_block();
-  builder.add(record);
+  if (impl.payload_bound + more > large_block_bytes) impl.flush(full);
+  impl.payload_bound += more;
+  impl.text_bytes += record.text.size();
+  constexpr std::uint64_t length_bytes = 2;  // of an id and a group, where they are empty
+  impl.name_bytes += record.id.size() + record.group.size() + length_bytes;
+  impl.pending.records.push_back(std::move(record));
   // Names and empty documents count too, so that a block stays small whatever it holds.
-  if (builder.text_bytes() >= impl.options.block_bytes ||
-      builder.name_bytes() >= impl.options.block_bytes ||
-      builder.documents() >= max_block_documents) {
-    impl.flush_block();
+  if (impl.text_bytes >= impl.options.block_bytes || impl.name_bytes >= impl.options.block_bytes ||
+      impl.pending.records.size() >= max_block_documents) {
+    impl.flush(full);
   }
 }
 
+CompressedBlock Writer::compress(const PendingBlock& block) const {
+  const std::string content = encode_block(block.records, flags_of(impl_->options));
+  CompressedBlock out;
+  out.frame = compressed_frame(content, impl_->options.compression_level);
+  out.content_bytes = static_cast<std::uint32_t>(content.size());
+  out.checksum = frame_checksum(out.frame);
+  out.documents = static_cast<std::uint32_t>(block.records.size());
+  for (const auto& record : block.records) {
+    out.text_bytes += static_cast<std::uint32_t>(record.text.size());
+    out.patches += static_cast<std::uint32_t>(record.patch_lengths.size());
+  }
+  return out;
+}
+
+void Writer::append(const CompressedBlock& block) {
+  impl_->append(block);
+}
+
+void Writer::add(Record record) {
+  std::vector<PendingBlock> full;
+  pack(std::move(record), full);
+  for (const auto& block : full) append(compress(block));
+}
+
 std::vector<Manifest::Shard> Writer::finish() {
-  impl_->flush_block();
+  std::vector<PendingBlock> rest;
+  impl_->flush(rest);
+  for (const auto& block : rest) append(compress(block));
   impl_->finish_shard();
   return std::move(impl_->shards);
 }

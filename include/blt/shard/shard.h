@@ -52,18 +52,38 @@ struct WriterOptions {
   EntropyType entropy_type = EntropyType::float16;  // as which they are stored
 };
 
+// Records that make one block. Which records share a block follows from their order and sizes alone.
+struct PendingBlock {
+  std::vector<Record> records;
+};
+struct CompressedBlock {
+  std::string frame;
+  std::uint32_t content_bytes = 0, checksum = 0;
+  std::uint32_t documents = 0, text_bytes = 0, patches = 0;
+};
+
 // Writes shard-00000.bltz, ... into a folder; finish() returns the manifest's shard list. The caller writes the manifest.
 class Writer {
  public:
   Writer(std::string folder, WriterOptions options);
+  // Of a part of a corpus: shard-PPPPP.bltz, shard-PPPPP-001.bltz, ..., without the first `there`, which are finished.
+  Writer(std::string folder, WriterOptions options, std::uint64_t part, std::uint64_t there);
   ~Writer();
-  void add(const Record& record);  // errors: output; internal when the lengths do not tile
+  void add(Record record);  // errors: output; internal when the lengths do not tile
   std::vector<Manifest::Shard> finish();
+
+  // add() in three steps, for pipelines: pack() and append() each by one thread at a time and in order, compress() by any.
+  void pack(Record record, std::vector<PendingBlock>& full);  // adds the blocks that are full now
+  CompressedBlock compress(const PendingBlock& block) const;
+  void append(const CompressedBlock& block);
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// The name of a part's n-th shard.
+std::string part_shard_name(std::uint64_t part, std::uint64_t number);
 
 // Reads one shard file or a folder of shards (with manifest), in order or by document number.
 class Reader {
