@@ -17,7 +17,7 @@ _blt_generate() {
       esac
       ;;
     *)
-      flags='--help --version -p --prompt --prompt-file -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --grammar --json-schema --regex --choices --utf8 --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine --speculate --draft -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version -p --prompt --prompt-file --prompts --batch -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --grammar --json-schema --regex --choices --utf8 --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine --speculate --draft -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --grammar) choices='json';;
         --dtype) choices='auto float32 bfloat16 int8';;

@@ -2,6 +2,8 @@
 complete -c blt-generate -n '__fish_use_subcommand' -a score -d 'Log-likelihoods of texts, choices and continuations'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -s p -l prompt -r -d 'text to go on from; repeat it for more'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l prompt-file -r -d 'a file that is a prompt; repeat it for more'
+complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l prompts -r -d 'JSON lines, each a prompt; a JSON line a prompt comes out, in order'
+complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l batch -r -d 'rows of --prompts at once, which share the threads; 0: one a thread'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -s n -l max-bytes -r -d 'bytes to write after each prompt, at most'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l stop -r -d 'stop before this text; repeat it for more'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l ignore-eos -d 'never choose the end of the document'

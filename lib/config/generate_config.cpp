@@ -11,6 +11,14 @@ void check(const GenerateConfig& c) {
   for (const auto& stop : c.stop) {
     if (stop.empty()) throw usage_error("--stop: an empty string would stop before the first byte");
   }
+  if (!c.rows.empty()) {
+    if (!c.prompts.empty() || !c.prompt_files.empty())
+      throw usage_error("--prompts and --prompt or --prompt-file exclude each other");
+    if (c.raw || c.show_patches || c.echo)
+      throw usage_error("--prompts writes JSON lines", "leave out --raw, --show-patches and --echo");
+  } else if (c.batch != 0) {
+    throw usage_error("--batch is the number of rows of --prompts at once");
+  }
   const char* constraint = nullptr;
   for (const auto& [flag, value] : {std::pair("--grammar", &c.grammar),
                                     {"--json-schema", &c.json_schema},
@@ -47,6 +55,17 @@ void describe_prompts(Fields& fields, GenerateConfig& c) {
       .add("prompt_file", "--prompt-file", &c.prompt_files, "FILE",
            "a file that is a prompt; repeat it for more")
       .details = "- is standard input.";
+  Field& rows = fields.add("prompts", "--prompts", &c.rows, "FILE",
+                           "JSON lines, each a prompt; a JSON line a prompt comes out, in order");
+  rows.common = true;
+  rows.details =
+      "A row has prompt or prompt_base64, and may have id, which is given back, and seed, which takes "
+      "the place of the one that --seed and the row's number give. A row's text depends on no other "
+      "row. - is standard input; gzip and zstd are told by their first bytes. Output as with --json.";
+  Field& batch = fields.add("batch", "--batch", &c.batch, "N",
+                            "rows of --prompts at once, which share the threads; 0: one a thread");
+  batch.min = 0;
+  batch.max = 1024;
 }
 
 void describe_length(Fields& fields, GenerateConfig& c) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Model folders -> engines.
 #include "blt/base/error.h"
+#include "blt/base/threads.h"
 #include "blt/model/checkpoint.h"
 #include "engines.h"
 
@@ -45,8 +46,9 @@ Weights weights_of(const std::string& dtype, at::Device device) {
 // save.
 constexpr std::int64_t shared_work = 30'000'000;  // weights that a byte touches
 
-void choose_threads(std::int64_t asked, std::int64_t weights) {
-  nn::set_threads(asked == 0 && weights < shared_work ? 1 : static_cast<int>(asked));
+void choose_threads(std::int64_t asked, std::int64_t weights, std::size_t engines) {
+  const int threads = resolve_threads(static_cast<int>(asked)) / static_cast<int>(engines);
+  nn::set_threads(asked == 0 && weights < shared_work ? 1 : std::max(threads, 1));
 }
 
 std::int64_t weights_a_byte(const model::Blt& blt) {
@@ -59,20 +61,20 @@ void check_options(const EngineOptions& options) {
   if (options.chunk < 1 || options.slack < 1) throw usage_error("chunk and slack are at least 1");
 }
 
-}  // namespace
+void narrow_all(model::ByteLm& lm, const EngineOptions& options) {
+  narrow_all(lm, options, [&](const auto& visitor) { lm.visit("", visitor); });
+}
+void narrow_all(model::Blt& blt, const EngineOptions& options) {
+  narrow_all(blt, options, [&](const auto& visitor) { blt.visit(visitor, false, false); });
+}
 
-std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
-                                    const EngineOptions& options) {
-  check_options(options);
-  narrow_all(*lm, options, [&](const auto& visitor) { lm->visit("", visitor); });
+std::unique_ptr<Engine> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, lm->embedding.device());
   if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type);
   return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options);
 }
 
-std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
-  check_options(options);
-  narrow_all(*blt, options, [&](const auto& visitor) { blt->visit(visitor, false, false); });
+std::unique_ptr<Engine> engine_over(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, blt->embedding.device());
   // An open end's logits change when the text grows: nothing can be kept.
   const auto& c = blt->config;
@@ -80,18 +82,43 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const Engin
   return std::make_unique<CachedBltEngine>(std::move(blt), type, options);
 }
 
+template <class Model>
+std::vector<std::unique_ptr<Engine>> engines_over(std::shared_ptr<Model> model, const EngineOptions& options,
+                                                  std::size_t count) {
+  check_options(options);
+  narrow_all(*model, options);
+  std::vector<std::unique_ptr<Engine>> engines;
+  while (engines.size() < count) engines.push_back(engine_over(model, options));
+  return engines;
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
+  return std::move(engines_over(std::move(lm), options, 1).front());
+}
+
+std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
+  return std::move(engines_over(std::move(blt), options, 1).front());
+}
+
 std::unique_ptr<Engine> open_engine(const std::string& folder, const ModelOptions& asked,
                                     EngineOptions options) {
+  return std::move(open_engines(folder, asked, options, 1).front());
+}
+
+std::vector<std::unique_ptr<Engine>> open_engines(const std::string& folder, const ModelOptions& asked,
+                                                  EngineOptions options, std::size_t count) {
   const at::Device device = nn::open_device(asked.device);
   options.weights = weights_of(asked.dtype, device);
   if (model::model_kind(folder) == model::Kind::byte_lm) {
     std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, model::load_options(asked, device));
-    choose_threads(asked.threads, model::parameter_count(lm->config));
-    return make_engine(std::move(lm), options);
+    choose_threads(asked.threads, model::parameter_count(lm->config), count);
+    return engines_over(std::move(lm), options, count);
   }
   std::shared_ptr<model::Blt> blt = model::load_blt(folder, model::load_options(asked, device));
-  choose_threads(asked.threads, weights_a_byte(*blt));
-  return with_context(folder, [&] { return make_engine(std::move(blt), options); });
+  choose_threads(asked.threads, weights_a_byte(*blt), count);
+  return with_context(folder, [&] { return engines_over(std::move(blt), options, count); });
 }
 
 }  // namespace blt::generate

@@ -9,6 +9,7 @@
 
 #include "blt/base/error.h"
 #include "blt/base/files.h"
+#include "blt/patch/json_lines.h"
 
 namespace blt::generate {
 namespace {
@@ -33,6 +34,17 @@ std::vector<std::string> read_prompts(const GenerateConfig& config) {
     throw usage_error("there is no prompt",
                       "--prompt TEXT, --prompt-file FILE, or text on standard input");
   return {read_standard_input()};
+}
+
+std::vector<PromptRow> read_prompt_rows(const std::string& file, Reporter& reporter) {
+  std::vector<PromptRow> rows;
+  const auto take = [&](std::string_view line, std::uint64_t) {
+    rows.push_back(parse_prompt_row(line));
+    return true;
+  };
+  patch::for_each_line({file}, "fail", take, reporter);
+  if (rows.empty()) throw input_error(cat(file, ": there is no row"));
+  return rows;
 }
 
 }  // namespace blt::generate

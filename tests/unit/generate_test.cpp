@@ -360,8 +360,7 @@ TEST_CASE("a text longer than the model is made for is told once") {
 
 TEST_CASE("JSON tells what was made; bytes that are not UTF-8 survive") {
   GenerateConfig config;
-  config.seed = 5;
-  const Json text = to_json(recite("p\n", "ok", {}).completion, "p\n", config, {"blt", 9, 9});
+  const Json text = to_json(recite("p\n", "ok", {}).completion, "p\n", config, {"blt", 9, 9}, 5);
   CHECK(text["prompt"] == "p\n");
   CHECK(text["text"] == "ok");
   CHECK(text["finish_reason"] == "eos");
@@ -369,7 +368,7 @@ TEST_CASE("JSON tells what was made; bytes that are not UTF-8 survive") {
   CHECK(text["patches"] == 1);
   CHECK(text["seed"] == 5);
   CHECK(!text.contains("bytes_base64"));
-  const Json bytes = to_json(recite("p", "a\xFF", {}).completion, "p", config, {"byte_lm", 9, 0});
+  const Json bytes = to_json(recite("p", "a\xFF", {}).completion, "p", config, {"byte_lm", 9, 0}, 5);
   CHECK(bytes["bytes_base64"] == "Yf8=");
   CHECK(!bytes.contains("text"));
   CHECK(!bytes.contains("patches"));

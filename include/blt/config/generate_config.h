@@ -16,6 +16,8 @@ struct GenerateConfig {
   std::string model;
   std::vector<std::string> prompts;
   std::vector<std::string> prompt_files;  // "-": standard input
+  std::string rows;                       // JSON lines of prompts; "-": standard input; empty: none
+  std::int64_t batch = 0;                 // rows at once; 0: as many as there are threads
 
   std::int64_t max_bytes = 256;
   std::vector<std::string> stop;

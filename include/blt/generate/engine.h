@@ -81,5 +81,8 @@ std::unique_ptr<Engine> make_engine(std::shared_ptr<model::Blt> blt, const Engin
 // Loads a model folder of either kind. Errors: those of loading, resource (no such device).
 std::unique_ptr<Engine> open_engine(const std::string& folder, const ModelOptions& model,
                                     EngineOptions options);
+// `count` engines over one copy of the weights, each for a thread of its own, which share the CPU threads.
+std::vector<std::unique_ptr<Engine>> open_engines(const std::string& folder, const ModelOptions& model,
+                                                  EngineOptions options, std::size_t count);
 
 }  // namespace blt::generate

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,9 +68,26 @@ class Generator {
   bool warned_ = false;
 };
 
-// The object of --json.
+// The object of --json. seed: of the choices, where they were drawn.
 Json to_json(const Completion& completion, std::string_view prompt, const GenerateConfig& config,
-             const Engine::Facts& facts);
+             const Engine::Facts& facts, std::uint64_t seed);
+
+// A row of --prompts.
+struct PromptRow {
+  std::string prompt;
+  Json id;                            // null: none
+  std::optional<std::uint64_t> seed;
+};
+PromptRow parse_prompt_row(std::string_view line);  // errors: input
+
+// A text of --seed's choices, whatever texts come before it.
+std::uint64_t seed_of(std::uint64_t seed, std::size_t number);
+
+// Rows through engines of their own at once, each engine in a thread; take(row's number, its text) is called in order, by
+// the calling thread, until it returns false. Errors: those of Generator, take's.
+void complete_rows(const std::vector<PromptRow>& rows, const std::vector<std::unique_ptr<Engine>>& engines,
+                   const GenerateConfig& config, std::uint64_t seed, Reporter& reporter,
+                   const std::function<bool(std::size_t, const Completion&)>& take);
 
 // All of blt-generate: reads prompts, opens the model, writes. Returns the exit code.
 // Errors: usage, input, output, resource.

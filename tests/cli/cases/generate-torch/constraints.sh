@@ -3,7 +3,7 @@
 . "$CLI_TESTS/lib.sh"
 model=$REPOSITORY/tests/data/models/hf
 generate() { blt-generate "$model" -p x -q "$@"; }
-each() { generate -p 1 -p 2 -p 3 -p 4 -p 5 -p 6 -p 7 --seed 1 --json "$@"; }  # each prompt has its own choices
+each() { generate -p 1 -p 2 -p 3 -p 4 -p 5 -p 6 -p 7 --seed 2 --json "$@"; }  # each prompt has its own choices
 
 cat > check.py <<'TXT'
 import base64, json, re, sys
