@@ -54,10 +54,10 @@ std::uint64_t record_bound(const Record& record, bool entropies) {
          (entropies ? 2 * record.entropies.size() : 0);
 }
 
-std::string encode_block(std::span<const Record> records, bool entropies) {
+void encode_block(std::span<const Record> records, bool entropies, std::string& out) {
   std::uint64_t bound = block_header_bytes;
   for (const auto& record : records) bound += record_bound(record, entropies);
-  std::string out;
+  out.clear();
   out.reserve(bound);
   out += block_magic;
   put(out, format_version);
@@ -81,7 +81,6 @@ std::string encode_block(std::span<const Record> records, bool entropies) {
   column([&](const Record& r) {
     if (entropies) put_halves(out, r.entropies);
   });
-  return out;
 }
 
 std::uint64_t Block::text_bytes() const {

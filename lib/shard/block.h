@@ -12,8 +12,8 @@
 
 namespace blt::shard {
 
-// The block's content.
-std::string encode_block(std::span<const Record> records, bool entropies);
+// out: the block's content.
+void encode_block(std::span<const Record> records, bool entropies, std::string& out);
 // A block grows by at most so many bytes with this record.
 std::uint64_t record_bound(const Record& record, bool entropies);
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "block.h"
 #include "blt/base/error.h"
@@ -19,6 +20,7 @@ namespace {
 // decode at once.
 constexpr std::uint64_t large_block_bytes = std::uint64_t{1} << 30;
 constexpr std::uint32_t max_block_documents = 1u << 16;
+constexpr std::size_t kept_bytes = std::size_t{8} << 20;  // of buffers between blocks
 
 template <class... Args>
 std::string formatted(const char* format, Args... args) {
@@ -65,12 +67,18 @@ std::string compressed_frame(std::string_view content, int level) {
   ZSTD_CCtx* context = compression_context();
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-  std::string frame(ZSTD_compressBound(content.size()), '\0');
+  // Level 3's tables do not fit a core's cache beside the block. With half the short one's size it
+  // takes a seventh less time for 0.3 % more bytes.
+  ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, level == 3 ? 15 : 0);
+  // Kept, so that its pages are not made anew for each block.
+  thread_local std::vector<char> buffer;
+  const std::size_t bound = ZSTD_compressBound(content.size());
+  if (buffer.size() < bound || buffer.size() > 4 * bound + kept_bytes)
+    buffer = std::vector<char>(bound);
   const std::size_t size =
-      ZSTD_compress2(context, frame.data(), frame.size(), content.data(), content.size());
+      ZSTD_compress2(context, buffer.data(), buffer.size(), content.data(), content.size());
   if (ZSTD_isError(size)) throw resource_error(cat("zstd: ", ZSTD_getErrorName(size)));
-  frame.resize(size);
-  return frame;
+  return {buffer.data(), size};
 }
 
 std::uint32_t frame_checksum(std::string_view frame) {
@@ -235,7 +243,8 @@ void Writer::pack(Record record, std::vector<PendingBlock>& full) {
 }
 
 CompressedBlock Writer::compress(const PendingBlock& block) const {
-  const std::string content = encode_block(block.records, impl_->options.entropies);
+  thread_local std::string content;
+  encode_block(block.records, impl_->options.entropies, content);
   CompressedBlock out;
   out.frame = compressed_frame(content, impl_->options.compression_level);
   out.content_bytes = static_cast<std::uint32_t>(content.size());
@@ -245,6 +254,7 @@ CompressedBlock Writer::compress(const PendingBlock& block) const {
     out.text_bytes += static_cast<std::uint32_t>(record.text.size());
     out.patches += static_cast<std::uint32_t>(record.patch_lengths.size());
   }
+  if (content.capacity() > kept_bytes) content = {};
   return out;
 }
 
