@@ -81,10 +81,10 @@ std::uint64_t record_bound(const Record& record, std::uint16_t flags) {
          entropy_bytes(flags) * record.entropies.size();
 }
 
-std::string encode_block(std::span<const Record> records, std::uint16_t flags) {
+void encode_block(std::span<const Record> records, std::uint16_t flags, std::string& out) {
   std::uint64_t bound = block_header_bytes;
   for (const auto& record : records) bound += record_bound(record, flags);
-  std::string out;
+  out.clear();
   out.reserve(bound);
   out += block_magic;
   put(out, format_version);
@@ -112,7 +112,6 @@ std::string encode_block(std::span<const Record> records, std::uint16_t flags) {
       put_floats<std::uint16_t>(out, r.entropies, half_from_float);
     }
   });
-  return out;
 }
 
 std::uint64_t Block::text_bytes() const {

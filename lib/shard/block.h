@@ -17,8 +17,8 @@ std::uint16_t flags_of(const WriterOptions& options);
 bool known_flags(std::uint16_t flags);
 std::size_t entropy_bytes(std::uint16_t flags);  // a position
 
-// The block's content.
-std::string encode_block(std::span<const Record> records, std::uint16_t flags);
+// out: the block's content.
+void encode_block(std::span<const Record> records, std::uint16_t flags, std::string& out);
 // A block grows by at most so many bytes with this record.
 std::uint64_t record_bound(const Record& record, std::uint16_t flags);
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "block.h"
 #include "blt/base/error.h"
@@ -19,11 +20,11 @@ namespace {
 // decode at once.
 constexpr std::uint64_t large_block_bytes = std::uint64_t{1} << 30;
 constexpr std::uint32_t max_block_documents = 1u << 16;
+constexpr std::size_t kept_bytes = std::size_t{8} << 20;  // of buffers between blocks
 
-template <class... Args>
-std::string formatted(const char* format, Args... args) {
-  char name[64];
-  std::snprintf(name, sizeof name, format, static_cast<unsigned long long>(args)...);
+std::string shard_name(std::size_t number) {
+  char name[32];
+  std::snprintf(name, sizeof name, "shard-%05zu.bltz", number);
   return name;
 }
 
@@ -65,12 +66,18 @@ std::string compressed_frame(std::string_view content, int level) {
   ZSTD_CCtx* context = compression_context();
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-  std::string frame(ZSTD_compressBound(content.size()), '\0');
+  // Level 3's tables do not fit a core's cache beside the block. With half the short one's size it takes 5 to 22 % less
+  // time for 0.3 % more bytes.
+  ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, level == 3 ? 15 : 0);
+  // Kept, so that its pages are not made anew for each block.
+  thread_local std::vector<char> buffer;
+  const std::size_t bound = ZSTD_compressBound(content.size());
+  if (buffer.size() < bound || buffer.size() > 4 * bound + kept_bytes)
+    buffer = std::vector<char>(bound);
   const std::size_t size =
-      ZSTD_compress2(context, frame.data(), frame.size(), content.data(), content.size());
+      ZSTD_compress2(context, buffer.data(), buffer.size(), content.data(), content.size());
   if (ZSTD_isError(size)) throw resource_error(cat("zstd: ", ZSTD_getErrorName(size)));
-  frame.resize(size);
-  return frame;
+  return {buffer.data(), size};
 }
 
 std::uint32_t frame_checksum(std::string_view frame) {
@@ -155,8 +162,6 @@ class OpenShard {
 struct Writer::Impl {
   std::string folder;
   WriterOptions options;
-  std::optional<std::uint64_t> part;
-  std::uint64_t there = 0;
   std::optional<OpenShard> shard;
   std::vector<Manifest::Shard> shards;
 
@@ -172,13 +177,8 @@ struct Writer::Impl {
     text_bytes = name_bytes = 0;
   }
 
-  std::string next_name() const {
-    return part ? part_shard_name(*part, there + shards.size())
-                : formatted("shard-%05llu.bltz", shards.size());
-  }
-
   void append(const CompressedBlock& block) {
-    if (!shard) shard.emplace(folder, next_name(), flags_of(options));
+    if (!shard) shard.emplace(folder, shard_name(shards.size()), flags_of(options));
     shard->append_block(block);
     if (shard->bytes() >= options.shard_bytes) finish_shard();
   }
@@ -190,11 +190,6 @@ struct Writer::Impl {
   }
 };
 
-std::string part_shard_name(std::uint64_t part, std::uint64_t number) {
-  return number == 0 ? formatted("shard-%05llu.bltz", part)
-                     : formatted("shard-%05llu-%03llu.bltz", part, number);
-}
-
 Writer::Writer(std::string folder, WriterOptions options) : impl_(std::make_unique<Impl>()) {
   if (options.block_bytes == 0 || options.shard_bytes == 0)
     throw usage_error("block and shard sizes must be above 0");
@@ -205,11 +200,6 @@ Writer::Writer(std::string folder, WriterOptions options) : impl_(std::make_uniq
   }
   impl_->folder = std::move(folder);
   impl_->options = options;
-}
-Writer::Writer(std::string folder, WriterOptions options, std::uint64_t part, std::uint64_t there)
-    : Writer(std::move(folder), options) {
-  impl_->part = part;
-  impl_->there = there;
 }
 Writer::~Writer() = default;
 
@@ -235,7 +225,8 @@ void Writer::pack(Record record, std::vector<PendingBlock>& full) {
 }
 
 CompressedBlock Writer::compress(const PendingBlock& block) const {
-  const std::string content = encode_block(block.records, flags_of(impl_->options));
+  thread_local std::string content;
+  encode_block(block.records, flags_of(impl_->options), content);
   CompressedBlock out;
   out.frame = compressed_frame(content, impl_->options.compression_level);
   out.content_bytes = static_cast<std::uint32_t>(content.size());
@@ -245,6 +236,7 @@ CompressedBlock Writer::compress(const PendingBlock& block) const {
     out.text_bytes += static_cast<std::uint32_t>(record.text.size());
     out.patches += static_cast<std::uint32_t>(record.patch_lengths.size());
   }
+  if (content.capacity() > kept_bytes) content = {};
   return out;
 }
 

@@ -66,8 +66,6 @@ struct CompressedBlock {
 class Writer {
  public:
   Writer(std::string folder, WriterOptions options);
-  // Of a part of a corpus: shard-PPPPP.bltz, shard-PPPPP-001.bltz, ..., without the first `there`, which are finished.
-  Writer(std::string folder, WriterOptions options, std::uint64_t part, std::uint64_t there);
   ~Writer();
   void add(Record record);  // errors: output; internal when the lengths do not tile
   std::vector<Manifest::Shard> finish();
@@ -81,9 +79,6 @@ class Writer {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// The name of a part's n-th shard.
-std::string part_shard_name(std::uint64_t part, std::uint64_t number);
 
 // Reads one shard file or a folder of shards (with manifest), in order or by document number.
 class Reader {
