@@ -30,7 +30,7 @@ for row in rows:
 print(alone, rows[3]["seed"])
 TXT
 done
-told blt-generate "$model" --prompts rows.jsonl -n 4 --greedy -o told.jsonl
+told blt-generate "$model" --prompts rows.jsonl -n 4 --greedy -q -o told.jsonl
 wc -l < told.jsonl
 blt-generate "$model" --prompts rows.jsonl -n 100000 -q --greedy | head -c 1 | wc -c
 
