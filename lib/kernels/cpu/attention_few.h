@@ -49,19 +49,29 @@ struct Few {
     return {at[0], at[1], at + 2};
   }
 
+  template <int keys>
+  void multiply(const float* x, const T* key, Vec* products) const {
+    Vec acc[keys] = {};
+    for (int64_t d = 0; d < dim; d += lanes) {
+      const Vec input = load(x + d);
+      BLT_UNROLLED for (int i = 0; i < keys; ++i) acc[i] += input * load(key + i * stride + d);
+    }
+    BLT_UNROLLED for (int i = 0; i < keys; ++i) products[i] = acc[i];
+  }
+
   // Scores of keys [begin, end) for one head of one query; the rest of the last vector is masked.
   void score(int64_t q, int64_t head, int64_t begin, int64_t end, float* scores) const {
     const T* k = static_cast<const T*>(p.k) + head / group * dim;
     const float* x = query + (q * p.heads + head) * dim;
     for (int64_t j = begin; j < end; j += lanes) {
       const int64_t count = least(lanes, end - j);
-      Vec products[lanes] = {};
-      for (int64_t i = 0; i < count; ++i) {
-        const T* key = k + (j + i) * stride;
-        for (int64_t d = 0; d < dim; d += lanes) products[i] += load(x + d) * load(key + d);
-      }
+      Vec products[lanes];
+      if (count < lanes) memset(products, 0, sizeof products);
+      int64_t i = 0;
+      for (; i + 4 <= count; i += 4) multiply<4>(x, k + (j + i) * stride, products + i);
+      for (; i < count; ++i) multiply<1>(x, k + (j + i) * stride, products + i);
       Vec all = sums(products);
-      for (int64_t i = count; i < lanes; ++i) all[i] = -INFINITY;
+      for (i = count; i < lanes; ++i) all[i] = -INFINITY;
       store(scores + j - begin, all);
     }
   }
@@ -89,9 +99,9 @@ struct Few {
   void add_values(const T* v, const float* weights, int64_t count, float* out) const {
     Vec acc[vectors] = {};
     for (int64_t j = 0; j < count; ++j) {
-      for (int i = 0; i < vectors; ++i) acc[i] += load(v + j * stride + i * lanes) * weights[j];
+      BLT_UNROLLED for (int i = 0; i < vectors; ++i) acc[i] += load(v + j * stride + i * lanes) * weights[j];
     }
-    for (int i = 0; i < vectors; ++i) store(out + i * lanes, acc[i]);
+    BLT_UNROLLED for (int i = 0; i < vectors; ++i) store(out + i * lanes, acc[i]);
   }
 
   void run_piece(int64_t index, int64_t head) const {

@@ -43,12 +43,13 @@ constexpr int group = 3;  // vectors whose sums fit into registers
 template <class Weight, int rows, int vectors>
 inline void products(const char* row, int64_t stride, const float* x, int64_t in, Vec (*sums)[block]) {
   Vec acc[rows][vectors][steps] = {};
-  const auto add = [&](int64_t i, int s) {
+  const auto add = [&](int64_t i, int s) __attribute__((always_inline)) {
     Vec inputs[vectors];
-    for (int v = 0; v < vectors; ++v) inputs[v] = load(x + v * in + i);
-    for (int r = 0; r < rows; ++r) {
-      const Vec weight = Weight::load(row + r * stride, i);
-      for (int v = 0; v < vectors; ++v) acc[r][v][s] += weight * inputs[v];
+    BLT_UNROLLED for (int v = 0; v < vectors; ++v) inputs[v] = load(x + v * in + i);
+    BLT_UNROLLED for (int r = 0; r < rows; ++r) {
+      Vec weight = Weight::load(row + r * stride, i);
+      if (vectors > 1) keep_in_register(weight);
+      BLT_UNROLLED for (int v = 0; v < vectors; ++v) acc[r][v][s] += weight * inputs[v];
     }
   };
   const int64_t whole = in / (steps * lanes) * (steps * lanes);
@@ -58,14 +59,18 @@ inline void products(const char* row, int64_t stride, const float* x, int64_t in
       for (int64_t b = 0; b < rows * steps * lanes * Weight::size; b += 64)
         __builtin_prefetch(row + rows * stride + i * rows * Weight::size + b, 0, 2);
     }
-    for (int s = 0; s < steps; ++s) add(i + s * lanes, s);
+    BLT_UNROLLED for (int s = 0; s < steps; ++s) add(i + s * lanes, s);
   }
   for (; i + lanes <= in; i += lanes) add(i, 0);
-  for (int v = 0; v < vectors; ++v) {
-    for (int r = 0; r < rows; ++r) {
+  BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+    BLT_UNROLLED for (int r = 0; r < rows; ++r) {
       sums[v][r] = acc[r][v][0];
       for (int s = 1; s < steps; ++s) sums[v][r] += acc[r][v][s];
-      for (int64_t j = i; j < in; ++j) sums[v][r][0] += Weight::get(row + r * stride, j) * x[v * in + j];
+    }
+  }
+  for (; i < in; ++i) {
+    for (int v = 0; v < vectors; ++v) {
+      for (int r = 0; r < rows; ++r) sums[v][r][0] += Weight::get(row + r * stride, i) * x[v * in + i];
     }
   }
 }
@@ -77,7 +82,8 @@ void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t 
   const int64_t stride = Weight::stride(p.in);
   const char* row = static_cast<const char*>(part.w) + o * stride;
   const float* x = p.x + first * p.in;
-  Vec all[vectors][block] = {};
+  Vec all[vectors][block];
+  if (count < block) memset(all, 0, sizeof all);
   int64_t r = 0;
   for (; r + beside <= count; r += beside) {
     products<Weight, beside, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));

@@ -22,6 +22,19 @@ typedef uint32_t VecBits __attribute__((vector_size(64), aligned(4), may_alias))
 typedef uint16_t VecHalf __attribute__((vector_size(32), aligned(2), may_alias));
 inline constexpr int lanes = 16;
 
+// Before a loop over an array of vectors: unrolled first of all, so that the array lies in registers.
+#if defined(__clang__)
+#define BLT_UNROLLED _Pragma("unroll")
+#else
+#define BLT_UNROLLED _Pragma("GCC unroll 16")
+#endif
+// Keeps the compiler from loading x again for each use.
+static inline void keep_in_register([[maybe_unused]] Vec& x) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(x));
+#endif
+}
+
 struct Bf16 {
   uint16_t bits;
 };
