@@ -184,7 +184,7 @@ void describe_engine(Fields& fields, GenerateConfig& c) {
   Field& draft = fields.add("draft", "--draft", &c.draft, "N",
                             "bytes to draft at a time; otherwise as many as there are heads, or 6");
   draft.min = 1;
-  draft.max = 64;
+  draft.max = 31;  // with the byte before them, kernels::few_rows
 }
 
 }  // namespace

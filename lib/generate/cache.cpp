@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "cache.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros_like.h>
-
 #include <algorithm>
 
-#include "blt/nn/rotary.h"
 #include "cached_heads.h"
 
 namespace blt::generate {
-
-at::Tensor int_tensor(const std::vector<std::int32_t>& values, at::Device device) {
-  return at::tensor(values, at::TensorOptions().dtype(at::kInt)).to(device);
-}
 
 NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
                   const model::Semantics& semantics, bool newline_reset) {
@@ -42,52 +33,50 @@ NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
 
 CachedTransformer::CachedTransformer(model::Transformer& transformer, at::ScalarType type,
                                      at::Device device)
-    : transformer_(transformer), pass_{type}, device_(device) {
+    : transformer_(transformer), pass_{type}, device_(device), rope_(transformer.rope) {
   const auto& c = transformer.config;
-  for (std::int64_t i = 0; i < c.layers; ++i) {
-    keys_.emplace_back(c.kv_heads * c.head_dim(), at::TensorOptions().dtype(type).device(device));
-    values_.push_back(keys_.back());
-  }
+  keys_.assign(static_cast<std::size_t>(c.layers), Rows(c.kv_heads * c.head_dim(), type, device));
+  values_ = keys_;
 }
 
-void CachedTransformer::begin(const NewRows& rows) {
+void CachedTransformer::plan(const NewRows& rows, nn::Inputs& inputs) {
+  inputs_ = &inputs;
   if (keys_.empty()) return;
-  for (auto& key : keys_) key.reserve(rows.count());
-  for (auto& value : values_) value.reserve(rows.count());
-  const std::int64_t base = keys_[0].base(), end = keys_[0].end();
+  for (auto* list : {&keys_, &values_}) {
+    for (auto& kept : *list) kept.reserve(rows.count());
+  }
+  const Rows& keys = keys_[0];
+  const std::int64_t end = keys.end();
   std::vector<std::int32_t> first, last;
   for (std::int64_t i = 0; i < rows.count(); ++i) {
-    first.push_back(static_cast<std::int32_t>(rows.first[static_cast<std::size_t>(i)] - base));
-    last.push_back(static_cast<std::int32_t>(end + i + 1 - base));
+    first.push_back(keys.place(rows.first[static_cast<std::size_t>(i)]));
+    last.push_back(keys.place(end + i + 1));
   }
-  ranges_ = nn::make_ranges(std::move(first), std::move(last), 128, device_);
-  position_ = int_tensor(rows.position, device_);
-  positions_ = *std::max_element(rows.position.begin(), rows.position.end()) + 1;
+  ranges_ = nn::add_ranges(inputs, first, last, 128);
+  position_ = inputs.add(rows.position);
+  index_ = inputs.add(keys.places(end, end + rows.count()));
+  cos_sin_ = rope_.table(*std::max_element(rows.position.begin(), rows.position.end()) + 1, device_);
 }
 
 // As Transformer::layer_forward, with the keys and values of earlier rows.
-at::Tensor CachedTransformer::layer(std::size_t index, const at::Tensor& x) {
-  const model::Layer& w = transformer_.layers[index];
+void CachedTransformer::layer(nn::Workspace& ws, std::size_t i, const nn::Matrix& x) {
+  const auto mark = ws.mark();
+  const model::Layer& w = transformer_.layers[i];
   const model::TransformerConfig& c = transformer_.config;
-  const at::Tensor& table = transformer_.rope.table(positions_, device_);
-  const auto qkv =
-      nn::linears(nn::rms_norm(x, w.attention_norm, c.norm_eps, pass_.type), {w.wq, w.wk, w.wv});
-  nn::rotate(qkv[0], table, position_, c.heads, c.head_dim());
-  nn::rotate(qkv[1], table, position_, c.kv_heads, c.head_dim());
-  keys_[index].append(qkv[1]);
-  values_[index].append(qkv[2]);
-  const at::Tensor attended = nn::attention(qkv[0], keys_[index].held(), values_[index].held(),
-                                            ranges_, {c.heads, c.kv_heads, c.head_dim()});
-  const at::Tensor h = x + nn::linear(attended, w.wo);
-  const auto gate_up =
-      nn::linears(nn::rms_norm(h, w.ffn_norm, c.norm_eps, pass_.type), {w.w_gate, w.w_up});
-  return h + nn::linear(nn::swiglu(gate_up[0], gate_up[1]), w.w_down);
+  const nn::AttentionShape shape{c.heads, c.kv_heads, c.head_dim()};
+  const auto qkv = ws.linears(ws.rms_norm(x, w.attention_norm, c.norm_eps, pass_.type), {w.wq, w.wk, w.wv});
+  for (const auto* rotated : {&qkv[0], &qkv[1]}) ws.rotate(*rotated, cos_sin_, inputs_->at(position_), shape);
+  keys_[i].append(ws, qkv[1], inputs_->at(index_));
+  values_[i].append(ws, qkv[2], inputs_->at(index_));
+  const nn::Matrix seen = ws.attention(qkv[0], keys_[i].held(), values_[i].held(), *inputs_, ranges_, shape);
+  ws.add(x, 1, ws.linear(seen, w.wo));
+  const auto gate_up = ws.linears(ws.rms_norm(x, w.ffn_norm, c.norm_eps, pass_.type), {w.w_gate, w.w_up});
+  ws.add(x, 1, ws.linear(ws.swiglu(gate_up[0], gate_up[1]), w.w_down));
+  ws.release(mark);
 }
 
-at::Tensor CachedTransformer::forward(at::Tensor x, const NewRows& rows) {
-  begin(rows);
-  for (std::size_t i = 0; i < keys_.size(); ++i) x = layer(i, x);
-  return x;
+void CachedTransformer::forward(nn::Workspace& ws, const nn::Matrix& x) {
+  for (std::size_t i = 0; i < keys_.size(); ++i) layer(ws, i, x);
 }
 
 void CachedTransformer::truncate(std::int64_t end) {
@@ -125,21 +114,25 @@ void CachedByteLm::clear() {
   if (heads_) heads_->clear();
 }
 
-at::Tensor CachedByteLm::append(std::span<const patch::TokenId> ids, std::int64_t from,
-                                bool last_only) {
+void CachedByteLm::plan(std::span<const patch::TokenId> ids, std::int64_t from, nn::Inputs& inputs) {
   std::vector<std::int32_t> fresh(ids.begin() + from, ids.end());
   if (newline_reset_)
     std::replace(fresh.begin(), fresh.end(), '\n' + patch::byte_offset,
                  static_cast<int>(patch::bos_id));
-  const at::Tensor tensor = int_tensor(fresh, lm_.embedding.device());
-  nn::HashTables none;
-  const at::Tensor x = nn::hash_embedding(lm_.embedding, none, tensor, at::zeros_like(tensor));
   const NewRows rows = byte_rows(ids, from, lm_.config.semantics, newline_reset_);
-  at::Tensor h = transformer_.forward(x, rows);
-  if (heads_) heads_->append(h, rows);
-  if (last_only) h = h.slice(0, h.size(0) - 1);
-  return nn::linear(nn::rms_norm(h, lm_.norm, lm_.config.transformer.norm_eps, pass_.type),
-                    lm_.head);
+  inputs_ = &inputs;
+  ids_ = inputs.add(fresh);
+  count_ = rows.count();
+  transformer_.plan(rows, inputs);
+  if (heads_) heads_->plan(rows, inputs);
+}
+
+nn::Matrix CachedByteLm::append(nn::Workspace& ws, bool last_only) {
+  nn::Matrix h = ws.embedding(lm_.embedding, inputs_->at(ids_), count_);
+  transformer_.forward(ws, h);
+  if (heads_) heads_->append(ws, h);
+  if (last_only) h = h.row_range(count_ - 1, count_);
+  return ws.linear(ws.rms_norm(h, lm_.norm, lm_.config.transformer.norm_eps, pass_.type), lm_.head);
 }
 
 void CachedByteLm::keep_from(std::int64_t row) {

@@ -31,15 +31,16 @@ NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
 
 class CachedHeads;
 
+// The caches' plan() comes before the device's work: it makes room for new rows and adds to `inputs`, which the caller sends,
+// what the layers read of them. Truncation, dropping and clearing are as those of Rows.
 class CachedTransformer {
  public:
   CachedTransformer(model::Transformer& transformer, at::ScalarType type, at::Device device);
 
-  // x: float32 [rows.count(), dim]. All layers, or one after the other between begin() and the last
-  // layer.
-  at::Tensor forward(at::Tensor x, const NewRows& rows);
-  void begin(const NewRows& rows);
-  at::Tensor layer(std::size_t index, const at::Tensor& x);
+  void plan(const NewRows& rows, nn::Inputs& inputs);
+  // x: float32 [rows.count(), dim], changed in place. All layers, or one after the other.
+  void forward(nn::Workspace& workspace, const nn::Matrix& x);
+  void layer(nn::Workspace& workspace, std::size_t index, const nn::Matrix& x);
 
   void truncate(std::int64_t end);
   void drop_before(std::int64_t row);
@@ -49,11 +50,13 @@ class CachedTransformer {
   model::Transformer& transformer_;
   model::Pass pass_;
   at::Device device_;
+  nn::Rope rope_;  // of its own: engines on other threads share the model
   std::vector<Rows> keys_, values_;
-  // Of the rows between begin() and the last layer.
-  at::Tensor position_;
-  std::int64_t positions_ = 0;
-  nn::Ranges ranges_;
+  // Of the rows that are planned.
+  const nn::Inputs* inputs_ = nullptr;
+  std::size_t position_ = 0, index_ = 0;
+  at::Tensor cos_sin_;
+  nn::InputRanges ranges_;
 };
 
 // A byte LM over a growing text.
@@ -63,9 +66,10 @@ class CachedByteLm {
   CachedByteLm(model::ByteLm& lm, at::ScalarType type, bool newline_reset = false, bool heads = false);
   ~CachedByteLm();
 
-  // ids: the whole text; rows `from` on are new -> their logits [ids.size() - from, 260], or the
-  // last row's alone.
-  at::Tensor append(std::span<const patch::TokenId> ids, std::int64_t from, bool last_only);
+  // ids: the whole text; rows `from` on are new.
+  void plan(std::span<const patch::TokenId> ids, std::int64_t from, nn::Inputs& inputs);
+  // Logits of the new rows, [ids.size() - from, 260], or the last row's alone.
+  nn::Matrix append(nn::Workspace& workspace, bool last_only);
   void truncate(std::int64_t end);
   // Keeps what rows from `row` on will see.
   void keep_from(std::int64_t row);
@@ -78,8 +82,9 @@ class CachedByteLm {
   bool newline_reset_;
   CachedTransformer transformer_;
   std::unique_ptr<CachedHeads> heads_;
+  const nn::Inputs* inputs_ = nullptr;
+  std::size_t ids_ = 0;
+  std::int64_t count_ = 0;
 };
-
-at::Tensor int_tensor(const std::vector<std::int32_t>& values, at::Device device);
 
 }  // namespace blt::generate

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cached_blt.h"
 
-#include <ATen/TensorOperators.h>
-
 #include <algorithm>
 
 #include "blt/base/error.h"
@@ -24,136 +22,116 @@ CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type, bool heads)
       device_(blt.embedding.device()),
       encoder_(blt.encoder, type, device_),
       latent_(blt.latent, type, device_),
-      decoder_(blt.decoder, type, device_) {
+      decoder_(blt.decoder, type, device_),
+      byte_inputs_(device_),
+      patch_inputs_(device_) {
   const auto& c = blt.config;
   // Boundaries are decided in float32 whatever the rest computes in: they must not depend on how
   // rows are batched.
   if (patch::needs_entropies(c.patching.scheme)) {
     patcher_ = std::make_unique<CachedByteLm>(*blt.patcher, at::kFloat, c.patching.newline_reset);
   }
-  const auto floats = at::TensorOptions().dtype(at::kFloat).device(device_);
   const std::size_t layers = c.cross_all_encoder_layers ? blt.encoder.layers.size() : 1;
-  hidden_.assign(layers, Rows(c.encoder.dim, floats));
+  hidden_.assign(layers, Rows(c.encoder.dim, at::kFloat, device_));
   const auto cross = c.decoder_cross_shape();
   const std::int64_t kv = cross.kv_heads * cross.head_dim();
-  cross_keys_.assign(blt.decoder_cross.size(), Rows(kv, floats.dtype(type)));
+  cross_keys_.assign(blt.decoder_cross.size(), Rows(kv, type, device_));
   cross_values_ = cross_keys_;
   if (heads) heads_ = make_heads(blt, c.decoder.norm_eps, type);
 }
 
-at::Tensor CachedBlt::append(std::span<const patch::TokenId> ids, bool last_only, Latent latent) {
+nn::Matrix CachedBlt::append(nn::Workspace& ws, std::span<const patch::TokenId> ids, bool last_only, Latent latent) {
+  ws.release({});
   const std::int64_t from = size();
   ids_.insert(ids_.end(), ids.begin(), ids.end());
-  const bool exact = latent == Latent::exact;
-  if (exact) find_starts(from);
-  const NewRows rows = byte_rows(ids_, from, blt_.config.semantics);
-  const at::Tensor h = encode(from, rows);
-  if (exact) close_patches();
-  at::Tensor d = decode(h, from, rows);
-  if (heads_ && exact) heads_->append(d, rows);
-  if (last_only) d = d.slice(0, d.size(0) - 1);
-  return nn::linear(
-      nn::rms_norm(d, blt_.norm, blt_.config.decoder.norm_eps, pass_.type),
-      blt_.head);
+  plan_bytes(from, latent);
+  if (latent == Latent::exact) find_starts(ws, from);
+  plan_patches(from, latent);
+  nn::Matrix x = encode(ws);
+  if (closing_.patches > 0) close_patches(ws);
+  decode(ws, x);
+  if (heads_ && latent == Latent::exact) heads_->append(ws, x);
+  if (last_only) x = x.row_range(x.rows - 1, x.rows);
+  return ws.linear(ws.rms_norm(x, blt_.norm, blt_.config.decoder.norm_eps, pass_.type), blt_.head);
 }
 
-void CachedBlt::find_starts(std::int64_t from) {
+// Hash n-grams reach back over the ids before the new ones, across every border (spec section 4).
+void CachedBlt::plan_bytes(std::int64_t from, Latent latent) {
+  nn::Inputs& inputs = byte_inputs_;
+  inputs.clear();
+  std::int64_t longest = 1;
+  for (const auto n : blt_.hash.group_sizes) longest = std::max<std::int64_t>(longest, n);
+  const std::int64_t context = std::min(from, longest - 1), count = size() - from;
+  hash_ = nn::add_hash(inputs, blt_.hash, {ids_.begin() + (from - context), ids_.end()}, context);
+  const NewRows rows = byte_rows(ids_, from, blt_.config.semantics);
+  encoder_.plan(rows, inputs);
+  for (auto& kept : hidden_) kept.reserve(count);
+  hidden_index_ = inputs.add(hidden_[0].places(from, size()));
+  decoder_.plan(rows, inputs);
+  if (latent == Latent::exact) {
+    if (heads_) heads_->plan(rows, inputs);
+    if (patcher_) patcher_->plan(ids_, from, inputs);
+  }
+  inputs.send();
+}
+
+void CachedBlt::find_starts(nn::Workspace& ws, std::int64_t from) {
   if (patcher_) {
-    const at::Tensor fresh = nn::entropy(patcher_->append(ids_, from, false)).cpu();
-    const auto* values = fresh.data_ptr<float>();
-    model::require_numbers({values, static_cast<std::size_t>(fresh.numel())});
-    entropies_.insert(entropies_.end(), values, values + fresh.numel());
+    const auto mark = ws.mark();
+    ws.to_host(ws.entropy(patcher_->append(ws, false)), entropies_);
+    ws.release(mark);
+    model::require_numbers(std::span(entropies_).subspan(static_cast<std::size_t>(from)));
   }
   auto starts = growing_starts(ids_, entropies_, blt_.config.patching);
   if (!std::equal(starts_.begin(), starts_.end(), starts.begin(),
-                  starts.begin() + std::min(starts.size(), starts_.size()))) {
+                  starts.begin() + static_cast<std::ptrdiff_t>(std::min(starts.size(), starts_.size())))) {
     throw internal_error("patches changed as the text grew");
   }
   starts_ = std::move(starts);
 }
 
-// Hash n-grams reach back over the ids before the new ones, across every border (spec section 4).
-at::Tensor CachedBlt::embed(std::int64_t from) {
-  std::int64_t longest = 1;
-  for (const auto n : blt_.hash.group_sizes) longest = std::max<std::int64_t>(longest, n);
-  const std::int64_t context = std::min(from, longest - 1);
-  const std::vector<std::int32_t> ids(ids_.begin() + (from - context), ids_.end());
-  const std::vector<std::int32_t> start(ids.size(), 0);
-  return nn::hash_embedding(blt_.embedding, blt_.hash, int_tensor(ids, device_),
-                            int_tensor(start, device_))
-      .slice(0, context);
-}
-
-at::Tensor CachedBlt::encode(std::int64_t from, const NewRows& rows) {
-  at::Tensor h = embed(from);
-  encoder_.begin(rows);
-  const std::size_t layers = blt_.encoder.layers.size();
-  for (std::size_t i = 0; i < layers; ++i) {
-    h = encoder_.layer(i, h);
-    if (i + hidden_.size() < layers) continue;  // this layer's states make no patches
-    Rows& kept = hidden_[i + hidden_.size() - layers];
-    kept.reserve(h.size(0));
-    kept.append(h);
-  }
-  return h;
-}
-
-void CachedBlt::close_patches() {
-  const std::int64_t first = closed_, last = starts_up_to(starts_, size()) - 1;
-  if (last <= first) return;
-  const auto& c = blt_.config;
-  at::Tensor x = pool_patches(first, last);
-  if (blt_.latent_projection.defined())
-    x = nn::linear(x.to(pass_.type), blt_.latent_projection).to(at::kFloat);
-  const at::Tensor g = latent_.forward(x, patch_rows(first, last));
-  const at::Tensor u = nn::linear(g.to(pass_.type), blt_.decoder_patch_projection)
-                           .to(at::kFloat)
-                           .view({(last - first) * c.cross_k, c.decoder.dim});
-  for (std::size_t i = 0; i < blt_.decoder_cross.size(); ++i) {
-    const model::CrossAttention& cross = blt_.decoder_cross[i];
-    const auto kv = nn::linears(nn::rms_norm(u, cross.kv_norm, cross.config.norm_eps, pass_.type),
-                                {cross.wk, cross.wv});
-    for (auto* rows : {&cross_keys_[i], &cross_values_[i]}) rows->reserve(u.size(0));
-    cross_keys_[i].append(kv[0]);
-    cross_values_[i].append(kv[1]);
-  }
-  closed_ = last;
-}
-
-// Patches first .. last from the states of their bytes, as Blt::encode_bytes.
-at::Tensor CachedBlt::pool_patches(std::int64_t first, std::int64_t last) {
-  const auto start = [&](std::int64_t patch) { return starts_[static_cast<std::size_t>(patch)]; };
-  const std::int64_t begin = start(first), k = blt_.config.cross_k, dim = blt_.config.encoder.dim;
-  std::vector<std::int32_t> starts, pool_first, pool_last;
-  for (std::int64_t j = first; j <= last; ++j)
-    starts.push_back(static_cast<std::int32_t>(start(j) - begin));
-  for (std::size_t j = 0; j + 1 < starts.size(); ++j) {
-    pool_first.insert(pool_first.end(), static_cast<std::size_t>(k), starts[j]);
-    pool_last.insert(pool_last.end(), static_cast<std::size_t>(k), starts[j + 1]);
-  }
-  const nn::Ranges pool =
-      nn::make_ranges(std::move(pool_first), std::move(pool_last), 256, device_);
-  const at::Tensor patch_starts = int_tensor(starts, device_);
-  at::Tensor patches;
-  for (std::size_t i = 0; i < hidden_.size(); ++i) {
-    const at::Tensor h = hidden_[i].rows(begin, start(last));
-    if (i == 0 || blt_.config.semantics.repool) {
-      const at::Tensor pooled = nn::segment_max(h, patch_starts).to(pass_.type);
-      patches = nn::linear(pooled, blt_.encoder_patch_projection)
-                    .to(at::kFloat)
-                    .view({(last - first) * k, dim});
+void CachedBlt::plan_patches(std::int64_t from, Latent latent) {
+  nn::Inputs& inputs = patch_inputs_;
+  inputs.clear();
+  const std::int64_t k = blt_.config.cross_k, first = closed_;
+  const std::int64_t last = latent == Latent::exact ? std::max(first, starts_up_to(starts_, size()) - 1) : first;
+  closing_ = {};
+  closing_.patches = last - first;
+  if (last > first) {
+    std::vector<std::int32_t> starts, pool_first, pool_last;
+    for (std::int64_t j = first; j <= last; ++j) starts.push_back(static_cast<std::int32_t>(start(j) - start(first)));
+    for (std::size_t j = 0; j + 1 < starts.size(); ++j) {
+      pool_first.insert(pool_first.end(), static_cast<std::size_t>(k), starts[j]);
+      pool_last.insert(pool_last.end(), static_cast<std::size_t>(k), starts[j + 1]);
     }
-    patches = patches + patches + blt_.encoder_cross[i].forward(patches, h, pool, pass_);
+    closing_.bytes = starts.back();
+    closing_.hidden_index = inputs.add(hidden_[0].places(start(first), start(last)));
+    closing_.starts = inputs.add(starts);
+    closing_.pool = nn::add_ranges(inputs, pool_first, pool_last, 256);
+    latent_.plan(patch_rows(first, last), inputs);
+    for (auto* list : {&cross_keys_, &cross_values_}) {
+      for (auto& rows : *list) rows.reserve((last - first) * k);
+    }
+    if (!cross_keys_.empty()) closing_.cross_index = inputs.add(cross_keys_[0].places(first * k, last * k));
   }
-  return patches.view({last - first, k * dim});
+  // Byte p sees the k vectors of the last patch that is closed at the border p | p + 1 (spec 5.8).
+  if (!cross_keys_.empty()) {
+    std::vector<std::int32_t> seen_first, seen_last;
+    for (std::int64_t p = from; p < size(); ++p) {
+      const std::int64_t patch = starts_up_to(starts_, p + 1) - 2;
+      seen_first.push_back(cross_keys_[0].place(patch * k));
+      seen_last.push_back(cross_keys_[0].place((patch + 1) * k));
+    }
+    cross_ = nn::add_ranges(inputs, seen_first, seen_last, 256);
+  }
+  inputs.send();
 }
 
 // Latent blocks end with the patch that holds an EOS (spec 5.4).
 NewRows CachedBlt::patch_rows(std::int64_t first, std::int64_t last) const {
   std::int64_t block = 0;
   const auto holds_eos = [&](std::int64_t patch) {
-    const auto begin = ids_.begin() + starts_[static_cast<std::size_t>(patch)];
-    const auto end = ids_.begin() + starts_[static_cast<std::size_t>(patch) + 1];
+    const auto begin = ids_.begin() + start(patch), end = ids_.begin() + start(patch + 1);
     return blt_.config.semantics.eos_blocks && std::find(begin, end, patch::eos_id) != end;
   };
   for (block = first; block > 0 && !holds_eos(block - 1); --block) {
@@ -167,35 +145,74 @@ NewRows CachedBlt::patch_rows(std::int64_t first, std::int64_t last) const {
   return out;
 }
 
-// Byte p sees the k vectors of the last patch that is closed at the border p | p + 1 (spec 5.8).
-nn::Ranges CachedBlt::cross_ranges(std::int64_t from) const {
-  const std::int64_t k = blt_.config.cross_k, base = cross_keys_[0].base();
-  std::vector<std::int32_t> first, last;
-  for (std::int64_t p = from; p < size(); ++p) {
-    const std::int64_t patch = starts_up_to(starts_, p + 1) - 2;
-    first.push_back(static_cast<std::int32_t>(patch * k - base));
-    last.push_back(static_cast<std::int32_t>((patch + 1) * k - base));
+nn::Matrix CachedBlt::encode(nn::Workspace& ws) {
+  const nn::Matrix x = ws.hash_embedding(blt_.embedding, blt_.hash, hash_, byte_inputs_);
+  const std::size_t layers = blt_.encoder.layers.size();
+  for (std::size_t i = 0; i < layers; ++i) {
+    encoder_.layer(ws, i, x);
+    if (i + hidden_.size() < layers) continue;  // this layer's states make no patches
+    hidden_[i + hidden_.size() - layers].append(ws, x, byte_inputs_.at(hidden_index_));
   }
-  return nn::make_ranges(std::move(first), std::move(last), 256, device_);
+  return x;
 }
 
-at::Tensor CachedBlt::decode(at::Tensor d, std::int64_t from, const NewRows& rows) {
-  const nn::Ranges ranges = cross_ranges(from);
+void CachedBlt::close_patches(nn::Workspace& ws) {
+  const auto mark = ws.mark();
+  const auto& c = blt_.config;
+  const std::int64_t patches = closing_.patches;
+  nn::Matrix x = pool_patches(ws);
+  if (blt_.latent_projection.defined())
+    x = ws.cast(ws.linear(ws.cast(x, pass_.type), blt_.latent_projection), at::kFloat);
+  latent_.forward(ws, x);
+  const nn::Matrix u = ws.cast(ws.linear(ws.cast(x, pass_.type), blt_.decoder_patch_projection), at::kFloat)
+                           .view(patches * c.cross_k, c.decoder.dim);
+  for (std::size_t i = 0; i < blt_.decoder_cross.size(); ++i) {
+    const model::CrossAttention& cross = blt_.decoder_cross[i];
+    const auto kv = ws.linears(ws.rms_norm(u, cross.kv_norm, cross.config.norm_eps, pass_.type), {cross.wk, cross.wv});
+    cross_keys_[i].append(ws, kv[0], patch_inputs_.at(closing_.cross_index));
+    cross_values_[i].append(ws, kv[1], patch_inputs_.at(closing_.cross_index));
+  }
+  closed_ += patches;
+  ws.release(mark);
+}
+
+// The closing patches from the states of their bytes, as Blt::encode_bytes.
+nn::Matrix CachedBlt::pool_patches(nn::Workspace& ws) {
+  const std::int64_t k = blt_.config.cross_k, dim = blt_.config.encoder.dim;
+  const nn::Inputs& inputs = patch_inputs_;
+  nn::Matrix patches;
+  for (std::size_t i = 0; i < hidden_.size(); ++i) {
+    const nn::Matrix h = ws.get_rows(hidden_[i].held(), inputs.at(closing_.hidden_index), closing_.bytes);
+    if (i == 0 || blt_.config.semantics.repool) {
+      const nn::Matrix pooled = ws.cast(ws.segment_max(h, inputs.at(closing_.starts), closing_.patches), pass_.type);
+      patches = ws.cast(ws.linear(pooled, blt_.encoder_patch_projection), at::kFloat).view(closing_.patches * k, dim);
+    }
+    const model::CrossAttention& cross = blt_.encoder_cross[i];
+    const auto& c = cross.config;
+    const nn::Matrix q = ws.linear(ws.rms_norm(patches, cross.q_norm, c.norm_eps, pass_.type), cross.wq);
+    const auto kv = ws.linears(ws.rms_norm(h, cross.kv_norm, c.norm_eps, pass_.type), {cross.wk, cross.wv});
+    const nn::Matrix seen =
+        ws.attention(q, kv[0], kv[1], inputs, closing_.pool, {c.heads, c.kv_heads, c.head_dim()});
+    ws.add(patches, 2, ws.linear(seen, cross.wo));
+  }
+  return patches.view(closing_.patches, k * dim);
+}
+
+void CachedBlt::decode(nn::Workspace& ws, const nn::Matrix& x) {
   const auto& c = blt_.config.decoder;
   const auto shape = blt_.config.decoder_cross_shape();
-  decoder_.begin(rows);
   for (std::size_t i = 0; i < blt_.decoder.layers.size(); ++i) {
     if (i < blt_.decoder_cross.size()) {
+      const auto mark = ws.mark();
       const model::CrossAttention& cross = blt_.decoder_cross[i];
-      const at::Tensor q =
-          nn::linear(nn::rms_norm(d, cross.q_norm, c.norm_eps, pass_.type), cross.wq);
-      const at::Tensor seen = nn::attention(q, cross_keys_[i].held(), cross_values_[i].held(),
-                                            ranges, {shape.heads, shape.kv_heads, shape.head_dim()});
-      d = d + d + nn::linear(seen, cross.wo);
+      const nn::Matrix q = ws.linear(ws.rms_norm(x, cross.q_norm, c.norm_eps, pass_.type), cross.wq);
+      const nn::Matrix seen = ws.attention(q, cross_keys_[i].held(), cross_values_[i].held(), patch_inputs_, cross_,
+                                           {shape.heads, shape.kv_heads, shape.head_dim()});
+      ws.add(x, 2, ws.linear(seen, cross.wo));
+      ws.release(mark);
     }
-    d = decoder_.layer(i, d);
+    decoder_.layer(ws, i, x);
   }
-  return d;
 }
 
 void CachedBlt::truncate(std::int64_t end) {

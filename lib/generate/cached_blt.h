@@ -23,9 +23,10 @@ class CachedBlt {
   // heads: keep what its prediction heads need. Errors: input, when there are none.
   CachedBlt(model::Blt& blt, at::ScalarType type, bool heads = false);
 
-  // Appends ids -> their logits [ids.size(), 260], or the last row's alone.
-  // Stale: no patch closes, and only truncate() to where the stale rows began may follow.
-  at::Tensor append(std::span<const patch::TokenId> ids, bool last_only, Latent latent = Latent::exact);
+  // Appends ids -> their logits [ids.size(), 260], or the last row's alone, in a workspace that is this call's until the
+  // next. Stale: no patch closes, and only truncate() to where the stale rows began may follow.
+  nn::Matrix append(nn::Workspace& workspace, std::span<const patch::TokenId> ids, bool last_only,
+                    Latent latent = Latent::exact);
   // Precondition: end == 0 or end >= oldest().
   void truncate(std::int64_t end);
   // Forgets what only a truncation below `row` would need.
@@ -37,15 +38,15 @@ class CachedBlt {
 
  private:
   std::int64_t size() const { return static_cast<std::int64_t>(ids_.size()); }
-  std::size_t hidden_layers() const { return hidden_.size(); }
-  void find_starts(std::int64_t from);
-  at::Tensor embed(std::int64_t from);
-  at::Tensor encode(std::int64_t from, const NewRows& rows);
-  void close_patches();
-  at::Tensor pool_patches(std::int64_t first, std::int64_t last);
+  std::int64_t start(std::int64_t patch) const { return starts_[static_cast<std::size_t>(patch)]; }
+  void plan_bytes(std::int64_t from, Latent latent);
+  void find_starts(nn::Workspace& workspace, std::int64_t from);
+  void plan_patches(std::int64_t from, Latent latent);
   NewRows patch_rows(std::int64_t first, std::int64_t last) const;
-  at::Tensor decode(at::Tensor d, std::int64_t from, const NewRows& rows);
-  nn::Ranges cross_ranges(std::int64_t from) const;
+  nn::Matrix encode(nn::Workspace& workspace);
+  void close_patches(nn::Workspace& workspace);
+  nn::Matrix pool_patches(nn::Workspace& workspace);
+  void decode(nn::Workspace& workspace, const nn::Matrix& x);
 
   model::Blt& blt_;
   model::Pass pass_;
@@ -60,6 +61,17 @@ class CachedBlt {
       hidden_;  // the bytes' encoder states that patches are made of: last layer, or all
   std::unique_ptr<CachedHeads> heads_;
   std::vector<Rows> cross_keys_, cross_values_;  // by the decoder's cross-attention: k rows a patch
+
+  // What the device reads of the new bytes, and of the patches that close.
+  nn::Inputs byte_inputs_, patch_inputs_;
+  nn::HashInputs hash_;
+  std::size_t hidden_index_ = 0;
+  struct Closing {
+    std::int64_t patches = 0, bytes = 0;
+    std::size_t hidden_index = 0, starts = 0, cross_index = 0;
+    nn::InputRanges pool;
+  } closing_;
+  nn::InputRanges cross_;
 };
 
 }  // namespace blt::generate

@@ -12,21 +12,27 @@ CachedHeads::CachedHeads(model::PredictionHeads& heads, const at::Tensor& norm, 
   unembedding_ = heads.unembeddings.empty() ? head : at::cat(heads.unembeddings);
 }
 
-void CachedHeads::append(const at::Tensor& state, const NewRows& rows) {
+void CachedHeads::plan(const NewRows& rows, nn::Inputs& inputs) {
+  for (auto& layer : layers_) layer.plan(rows, inputs);
+}
+
+void CachedHeads::append(nn::Workspace& ws, const nn::Matrix& state) {
   states_.clear();
-  if (layers_.empty()) states_.push_back(state);
-  for (auto& layer : layers_) states_.push_back(layer.forward(state, rows));
+  if (layers_.empty()) states_.push_back(ws.copy(state));
+  for (auto& layer : layers_) {
+    states_.push_back(ws.copy(state));
+    layer.forward(ws, states_.back());
+  }
 }
 
-at::Tensor CachedHeads::normed(const at::Tensor& state, std::int64_t row) const {
-  return nn::rms_norm(state.slice(0, row, row + 1), norm_, norm_eps_, type_);
-}
-
-at::Tensor CachedHeads::logits(std::int64_t row) const {
-  if (layers_.empty()) return nn::linear(normed(states_[0], row), unembedding_).view({count() - 1, -1});
-  std::vector<at::Tensor> rows;
-  for (const auto& state : states_) rows.push_back(normed(state, row));
-  return nn::linear(at::cat(rows), unembedding_);
+nn::Matrix CachedHeads::logits(nn::Workspace& ws, std::int64_t row) const {
+  const nn::Matrix rows = ws.take(static_cast<std::int64_t>(states_.size()), states_[0].columns, at::kFloat);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const auto to = static_cast<std::int64_t>(i);
+    ws.copy(states_[i].row_range(row, row + 1), rows.row_range(to, to + 1));
+  }
+  const nn::Matrix logits = ws.linear(ws.rms_norm(rows, norm_, norm_eps_, type_), unembedding_);
+  return logits.view(count() - 1, logits.count() / (count() - 1));
 }
 
 void CachedHeads::truncate(std::int64_t end) {

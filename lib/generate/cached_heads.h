@@ -20,10 +20,12 @@ class CachedHeads {
   CachedHeads(model::PredictionHeads& heads, const at::Tensor& norm, double norm_eps,
               const at::Tensor& head, at::ScalarType type);
 
-  // state: float32 [rows.count(), dim], the trunk's before the norm. Keeps it until the next call.
-  void append(const at::Tensor& state, const NewRows& rows);
+  void plan(const NewRows& rows, nn::Inputs& inputs);
+  // state: float32 [rows.count(), dim], the trunk's before the norm. It and the heads' own lie in the workspace until its
+  // owner takes them back.
+  void append(nn::Workspace& workspace, const nn::Matrix& state);
   // After row `row` of the last append() -> [n - 1, 260].
-  at::Tensor logits(std::int64_t row) const;
+  nn::Matrix logits(nn::Workspace& workspace, std::int64_t row) const;
   std::int64_t count() const { return heads_.config.count; }
 
   void truncate(std::int64_t end);
@@ -31,15 +33,13 @@ class CachedHeads {
   void clear();
 
  private:
-  at::Tensor normed(const at::Tensor& state, std::int64_t row) const;
-
   model::PredictionHeads& heads_;
   at::Tensor norm_;
   double norm_eps_;
   at::Tensor unembedding_;  // linear: all of theirs, [(n - 1) * 260, dim]; layer: the model's own
   at::ScalarType type_;
   std::vector<CachedTransformer> layers_;
-  std::vector<at::Tensor> states_;  // linear: the trunk's; layer: one a head
+  std::vector<nn::Matrix> states_;  // linear: the trunk's; layer: one a head
 };
 
 // Of a byte LM or a BLT. Errors: input, when it has none.

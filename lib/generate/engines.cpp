@@ -2,7 +2,6 @@
 #include "engines.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 
 #include <algorithm>
 
@@ -16,8 +15,10 @@ namespace {
 
 constexpr patch::TokenId newline = '\n' + patch::byte_offset;
 
-at::Tensor last_rows(const at::Tensor& x, std::int64_t count) {
-  return x.slice(0, x.size(0) - count);
+// The last rows of logits.
+void add_rows(const at::Tensor& logits, std::int64_t count, std::vector<float>& out) {
+  const at::Tensor rows = logits.slice(0, logits.size(0) - count).to(at::kFloat).cpu().contiguous();
+  out.insert(out.end(), rows.data_ptr<float>(), rows.data_ptr<float>() + rows.numel());
 }
 
 Engine::Facts facts_of(const model::ByteLm& lm) {
@@ -38,14 +39,10 @@ Engine::Facts facts_of(const model::Blt& blt) {
 // Appends in pieces of options.chunk, so that a long prompt needs no memory that grows with its
 // square.
 template <class AppendPiece>
-at::Tensor in_chunks(std::span<const patch::TokenId> ids, bool all, std::int64_t chunk,
-                     AppendPiece&& append) {
-  std::vector<at::Tensor> logits;
+void in_chunks(std::span<const patch::TokenId> ids, std::int64_t chunk, AppendPiece&& append) {
   for (std::size_t at = 0; at < ids.size(); at += static_cast<std::size_t>(chunk)) {
-    if (!all) logits.clear();
-    logits.push_back(append(ids.subspan(at, std::min(static_cast<std::size_t>(chunk), ids.size() - at))));
+    append(ids.subspan(at, std::min(static_cast<std::size_t>(chunk), ids.size() - at)));
   }
-  return logits.size() == 1 ? logits[0] : at::cat(logits);
 }
 
 }  // namespace
@@ -72,12 +69,12 @@ std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId
       throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
   }
   const at::NoGradGuard no_gradients;
-  return on_host(append(ids, all));
+  logits_.clear();
+  append(ids, all, logits_);
+  return checked_logits();
 }
 
-std::span<const float> EngineBase::on_host(const at::Tensor& tensor) {
-  const at::Tensor logits = tensor.to(at::kFloat).cpu().contiguous();
-  logits_.assign(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
+std::span<const float> EngineBase::checked_logits() const {
   model::require_numbers(logits_);
   return logits_;
 }
@@ -85,19 +82,23 @@ std::span<const float> EngineBase::on_host(const at::Tensor& tensor) {
 std::span<const float> EngineBase::future() {
   if (heads() == 1) throw usage_error("this engine has one prediction head");
   const at::NoGradGuard no_gradients;
-  return on_host(head_logits());
+  logits_.clear();
+  head_logits(logits_);
+  return checked_logits();
 }
 
 std::span<const float> EngineBase::guess(patch::TokenId id) {
   const at::NoGradGuard no_gradients;
-  return on_host(append_guess(id));
+  logits_.clear();
+  append_guess(id, logits_);
+  return checked_logits();
 }
 
-at::Tensor EngineBase::head_logits() {
+void EngineBase::head_logits(std::vector<float>&) {
   throw internal_error("no heads");
 }
 
-at::Tensor EngineBase::append_guess(patch::TokenId) {
+void EngineBase::append_guess(patch::TokenId, std::vector<float>&) {
   throw usage_error("drafts from a stale latent need a BLT and the cached engine");
 }
 
@@ -130,18 +131,18 @@ std::vector<float> exact_entropies(model::ByteLm& lm, std::span<const patch::Tok
 ExactByteLm::ExactByteLm(std::shared_ptr<model::ByteLm> lm, at::ScalarType type)
     : EngineBase(facts_of(*lm)), lm_(std::move(lm)), pass_{type} {}
 
-at::Tensor ExactByteLm::append(std::span<const patch::TokenId> ids, bool all) {
+void ExactByteLm::append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   const model::Segment segment{ids_, {}};
   const auto batch =
       model::make_batch({&segment, 1}, lm_->config.semantics, lm_->embedding.device());
-  return last_rows(lm_->forward(batch, pass_), all ? static_cast<std::int64_t>(ids.size()) : 1);
+  add_rows(lm_->forward(batch, pass_), all ? static_cast<std::int64_t>(ids.size()) : 1, out);
 }
 
 ExactBlt::ExactBlt(std::shared_ptr<model::Blt> blt, at::ScalarType type)
     : EngineBase(facts_of(*blt)), blt_(std::move(blt)), pass_{type} {}
 
-at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids, bool all) {
+void ExactBlt::append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   const auto& c = blt_->config;
   std::vector<float> entropies;
@@ -153,7 +154,7 @@ at::Tensor ExactBlt::append(std::span<const patch::TokenId> ids, bool all) {
   const model::Segment segment{ids_, lengths};
   const auto batch =
       model::make_batch({&segment, 1}, c.semantics, c.cross_k, blt_->embedding.device());
-  return last_rows(blt_->forward(batch, pass_), all ? static_cast<std::int64_t>(ids.size()) : 1);
+  add_rows(blt_->forward(batch, pass_), all ? static_cast<std::int64_t>(ids.size()) : 1, out);
 }
 
 void ExactBlt::truncate(std::int64_t end) {
@@ -163,18 +164,29 @@ void ExactBlt::truncate(std::int64_t end) {
 
 CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
                                        const EngineOptions& options)
-    : EngineBase(facts_of(*lm)), lm_(std::move(lm)), options_(options), cache_(*lm_, type, false, options.heads) {}
+    : EngineBase(facts_of(*lm)),
+      lm_(std::move(lm)),
+      options_(options),
+      cache_(*lm_, type, false, options.heads),
+      inputs_(lm_->embedding.device()),
+      workspace_(lm_->embedding.device()) {}
 
-at::Tensor CachedByteLmEngine::head_logits() { return cache_.heads()->logits(position() - 1 - piece_); }
+void CachedByteLmEngine::head_logits(std::vector<float>& out) {
+  workspace_.to_host(cache_.heads()->logits(workspace_, position() - 1 - piece_), out);
+}
 
-at::Tensor CachedByteLmEngine::append(std::span<const patch::TokenId> fresh, bool all) {
-  return in_chunks(fresh, all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
+void CachedByteLmEngine::append(std::span<const patch::TokenId> fresh, bool all, std::vector<float>& out) {
+  in_chunks(fresh, options_.chunk, [&](std::span<const patch::TokenId> ids) {
     piece_ = position();
     ids_.insert(ids_.end(), ids.begin(), ids.end());
-    const at::Tensor logits = cache_.append(ids_, piece_, !all);
+    workspace_.release({});
+    inputs_.clear();
+    cache_.plan(ids_, piece_, inputs_);
+    inputs_.send();
+    const nn::Matrix logits = cache_.append(workspace_, !all);
+    if (all || ids.data() + ids.size() == fresh.data() + fresh.size()) workspace_.to_host(logits, out);
     oldest_ = std::max(oldest_, position() - options_.slack);
     cache_.keep_from(oldest_);
-    return logits;
   });
 }
 
@@ -185,24 +197,33 @@ void CachedByteLmEngine::truncate(std::int64_t end) {
   ids_.clear();
   cache_.clear();
   oldest_ = 0;
-  if (end > 0) append(ids, false);
+  std::vector<float> logits;
+  if (end > 0) append(ids, false, logits);
 }
 
 CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
                                  const EngineOptions& options)
-    : EngineBase(facts_of(*blt)), blt_(std::move(blt)), options_(options), cache_(*blt_, type, options.heads) {}
+    : EngineBase(facts_of(*blt)),
+      blt_(std::move(blt)),
+      options_(options),
+      cache_(*blt_, type, options.heads),
+      workspace_(blt_->embedding.device()) {}
 
-at::Tensor CachedBltEngine::head_logits() { return cache_.heads()->logits(position() - 1 - piece_); }
+void CachedBltEngine::head_logits(std::vector<float>& out) {
+  workspace_.to_host(cache_.heads()->logits(workspace_, position() - 1 - piece_), out);
+}
 
-at::Tensor CachedBltEngine::append_guess(patch::TokenId id) { return cache_.append({&id, 1}, true, Latent::stale); }
+void CachedBltEngine::append_guess(patch::TokenId id, std::vector<float>& out) {
+  workspace_.to_host(cache_.append(workspace_, {&id, 1}, true, Latent::stale), out);
+}
 
-at::Tensor CachedBltEngine::append(std::span<const patch::TokenId> fresh, bool all) {
-  return in_chunks(fresh, all, options_.chunk, [&](std::span<const patch::TokenId> ids) {
+void CachedBltEngine::append(std::span<const patch::TokenId> fresh, bool all, std::vector<float>& out) {
+  in_chunks(fresh, options_.chunk, [&](std::span<const patch::TokenId> ids) {
     piece_ = position();
-    const at::Tensor logits = cache_.append(ids, !all);
+    const nn::Matrix logits = cache_.append(workspace_, ids, !all);
+    if (all || ids.data() + ids.size() == fresh.data() + fresh.size()) workspace_.to_host(logits, out);
     oldest_ = std::max(oldest_, position() - options_.slack);
     cache_.keep_from(oldest_);
-    return logits;
   });
 }
 
@@ -211,7 +232,8 @@ void CachedBltEngine::truncate(std::int64_t end) {
   const std::vector<patch::TokenId> ids(cache_.ids().begin(), cache_.ids().begin() + end);
   cache_.truncate(0);
   oldest_ = 0;
-  if (end > 0) append(ids, false);
+  std::vector<float> logits;
+  if (end > 0) append(ids, false, logits);
 }
 
 }  // namespace blt::generate

@@ -26,15 +26,15 @@ class EngineBase : public Engine {
 
  protected:
   explicit EngineBase(Facts facts) : facts_(std::move(facts)) {}
-  // all: logits of every new row, [ids.size(), 260], else of the last, [1, 260].
-  virtual at::Tensor append(std::span<const patch::TokenId> ids, bool all) = 0;
+  // Adds logits to `out`: of every new row, [ids.size(), 260], or of the last.
+  virtual void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) = 0;
   virtual void truncate(std::int64_t end) = 0;
-  virtual at::Tensor head_logits();                     // of heads 2 to n after the last id
-  virtual at::Tensor append_guess(patch::TokenId id);
+  virtual void head_logits(std::vector<float>& out);  // of heads 2 to n after the last id
+  virtual void append_guess(patch::TokenId id, std::vector<float>& out);
 
  private:
-  std::span<const float> on_host(const at::Tensor& logits);
   std::span<const float> append_checked(std::span<const patch::TokenId> ids, bool all);
+  std::span<const float> checked_logits() const;
 
   Facts facts_;
   std::vector<std::int64_t> none_;
@@ -47,7 +47,7 @@ class ExactByteLm final : public EngineBase {
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
+  void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override { ids_.resize(static_cast<std::size_t>(end)); }
 
   std::shared_ptr<model::ByteLm> lm_;
@@ -62,7 +62,7 @@ class ExactBlt final : public EngineBase {
   const std::vector<std::int64_t>& patch_starts() const override { return starts_; }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
+  void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override;
 
   std::shared_ptr<model::Blt> blt_;
@@ -79,13 +79,15 @@ class CachedByteLmEngine final : public EngineBase {
   std::int64_t heads() const override { return cache_.heads() ? cache_.heads()->count() : 1; }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
+  void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override;
-  at::Tensor head_logits() override;
+  void head_logits(std::vector<float>& out) override;
 
   std::shared_ptr<model::ByteLm> lm_;
   EngineOptions options_;
   CachedByteLm cache_;
+  nn::Inputs inputs_;
+  nn::Workspace workspace_;
   std::vector<patch::TokenId> ids_;
   std::int64_t oldest_ = 0;  // truncations below this compute anew
   std::int64_t piece_ = 0;   // where the last piece that was appended begins
@@ -100,14 +102,15 @@ class CachedBltEngine final : public EngineBase {
   std::int64_t heads() const override { return cache_.heads() ? cache_.heads()->count() : 1; }
 
  private:
-  at::Tensor append(std::span<const patch::TokenId> ids, bool all) override;
+  void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override;
-  at::Tensor head_logits() override;
-  at::Tensor append_guess(patch::TokenId id) override;
+  void head_logits(std::vector<float>& out) override;
+  void append_guess(patch::TokenId id, std::vector<float>& out) override;
 
   std::shared_ptr<model::Blt> blt_;
   EngineOptions options_;
   CachedBlt cache_;
+  nn::Workspace workspace_;
   std::int64_t oldest_ = 0, piece_ = 0;
 };
 

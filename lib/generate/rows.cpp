@@ -4,37 +4,40 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "blt/base/error.h"
 
 namespace blt::generate {
 
+// Dropped rows make room where they lie while the memory is twice what is needed, so that it seldom moves.
 void Rows::reserve(std::int64_t count) {
-  const std::int64_t capacity = data_.defined() ? data_.size(0) : 0;
-  if (end_ - base_ + count <= capacity) return;
-  const std::int64_t live = end_ - live_;
-  const at::Tensor wider =
-      at::empty({std::max<std::int64_t>(64, 2 * (live + count)), dim_}, options_);
-  if (live > 0) wider.slice(0, 0, live).copy_(rows(live_, end_));
-  data_ = wider;
+  if (end_ - base_ + count <= capacity()) return;
+  const std::int64_t live = end_ - live_, dead = live_ - base_;
+  at::Tensor kept = live > 0 ? data_.slice(0, dead, dead + live) : at::Tensor();
+  if (2 * (live + count) > capacity()) {
+    data_ = at::empty({std::max<std::int64_t>(64, 4 * (live + count)), dim_}, options_);
+  } else if (live > dead) {  // source and target overlap
+    kept = kept.clone();
+  }
+  if (live > 0) data_.slice(0, 0, live).copy_(kept);
   base_ = live_;
 }
 
-void Rows::append(const at::Tensor& rows) {
-  const std::int64_t at = end_ - base_, count = rows.size(0);
-  if (count == 0) return;
-  if (!data_.defined() || at + count > data_.size(0)) throw internal_error("rows without room");
-  data_.slice(0, at, at + count).copy_(rows);
-  end_ += count;
+std::vector<std::int32_t> Rows::places(std::int64_t first, std::int64_t last) const {
+  if (first < live_ || first > last || last - base_ > capacity()) throw internal_error("rows that are not there");
+  std::vector<std::int32_t> out(static_cast<std::size_t>(last - first));
+  std::iota(out.begin(), out.end(), place(first));
+  return out;
 }
 
-at::Tensor Rows::held() const {
-  return data_.slice(0, 0, end_ - base_);
+nn::Matrix Rows::held() const {
+  return {data_.data_ptr(), capacity(), dim_, options_.dtype().toScalarType()};
 }
 
-at::Tensor Rows::rows(std::int64_t first, std::int64_t last) const {
-  if (first < live_ || last > end_ || first > last) throw internal_error("rows that are not there");
-  return data_.slice(0, first - base_, last - base_);
+void Rows::append(nn::Workspace& workspace, const nn::Matrix& x, const std::int32_t* index) {
+  workspace.put_rows(x, index, held());
+  end_ += x.rows;
 }
 
 void Rows::drop_before(std::int64_t row) {

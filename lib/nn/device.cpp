@@ -63,6 +63,10 @@ void load_cuda() {
   const auto* table = symbol<const kernels::Table*()>(plugin, "blt_cuda_table")();
   symbol<void(void* (*)())>(plugin, "blt_cuda_set_stream_source")(current_cuda_stream);
   set_cuda_table(table);
+  static const Recorder recorder{symbol<void*(void (*)(const void*), const void*)>(plugin, "blt_cuda_record"),
+                                 symbol<void(void*)>(plugin, "blt_cuda_replay"),
+                                 symbol<void(void*)>(plugin, "blt_cuda_forget")};
+  set_recorder(at::kCUDA, &recorder);
   loaded = true;
 }
 

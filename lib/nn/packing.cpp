@@ -23,6 +23,7 @@ namespace blt::nn {
 namespace {
 
 const kernels::Table* cuda_table = nullptr;
+const Recorder *cpu_recorder = nullptr, *cuda_recorder = nullptr;
 
 // Tasks are taken in turn by ATen's threads: their costs differ.
 void run_parallel(std::int64_t tasks, kernels::ParallelBody body, void* context) {
@@ -44,20 +45,25 @@ at::Tensor int_tensor(const std::vector<std::int32_t>& values, at::Device device
 
 }  // namespace
 
-const kernels::Table& kernel_table(const at::Tensor& tensor) {
-  if (tensor.is_cpu()) {
+const kernels::Table& kernel_table(at::Device device) {
+  if (device.is_cpu()) {
     static const bool ready = (kernels::set_parallel(run_parallel), true);
     static_cast<void>(ready);
     return kernels::cpu_table();
   }
-  if (tensor.is_cuda() && cuda_table) return *cuda_table;
+  if (device.is_cuda() && cuda_table) return *cuda_table;
   throw resource_error("this device has no kernels here", "the CUDA plugin libblt_cuda is needed for --device cuda");
 }
 
 void set_cuda_table(const kernels::Table* table) { cuda_table = table; }
 
-Ranges make_ranges(std::vector<std::int32_t> first, std::vector<std::int32_t> last, std::int64_t least_queries,
-                   at::Device device) {
+const Recorder* recorder(at::Device device) { return device.is_cpu() ? cpu_recorder : cuda_recorder; }
+void set_recorder(at::DeviceType type, const Recorder* recorder) {
+  (type == at::kCPU ? cpu_recorder : cuda_recorder) = recorder;
+}
+
+std::vector<std::int32_t> tasks_of(const std::vector<std::int32_t>& first, const std::vector<std::int32_t>& last,
+                                   std::int64_t least_queries) {
   // Queries i.. may start a task when no earlier query sees a key that one of them sees.
   std::vector<std::int32_t> tasks = {0};
   const auto count = static_cast<std::int32_t>(first.size());
@@ -68,6 +74,12 @@ Ranges make_ranges(std::vector<std::int32_t> first, std::vector<std::int32_t> la
     seen = std::max(seen, last[static_cast<std::size_t>(i)]);
   }
   tasks.push_back(count);
+  return tasks;
+}
+
+Ranges make_ranges(std::vector<std::int32_t> first, std::vector<std::int32_t> last, std::int64_t least_queries,
+                   at::Device device) {
+  const auto tasks = tasks_of(first, last, least_queries);
   return {int_tensor(first, device), int_tensor(last, device), int_tensor(tasks, device)};
 }
 

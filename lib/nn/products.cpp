@@ -17,10 +17,6 @@ namespace {
 
 constexpr std::int64_t scale_bytes = sizeof(float);
 
-std::int64_t columns(const at::Tensor& weight) {
-  return weight.size(1) - (weight.scalar_type() == at::kChar ? scale_bytes : 0);
-}
-
 kernels::WeightElement weight_element(const at::Tensor& weight) {
   switch (weight.scalar_type()) {
     case at::kFloat: return kernels::WeightElement::f32;
@@ -30,25 +26,9 @@ kernels::WeightElement weight_element(const at::Tensor& weight) {
   }
 }
 
-bool same_type(const std::vector<at::Tensor>& weights) {
+bool same_type(std::span<const at::Tensor> weights) {
   return std::all_of(weights.begin(), weights.end(),
                      [&](const at::Tensor& w) { return w.scalar_type() == weights[0].scalar_type(); });
-}
-
-std::vector<at::Tensor> few_rows(const at::Tensor& x, const std::vector<at::Tensor>& weights) {
-  kernels::MatVec p{};
-  std::vector<at::Tensor> out;
-  for (const auto& w : weights) {
-    if (columns(w) != x.size(1)) throw internal_error("a product of sizes that do not fit");
-    out.push_back(at::empty({x.size(0), w.size(0)}, x.options()));
-    p.parts[p.count++] = {pointer(w), typed<float>(out.back()), w.size(0)};
-  }
-  p.x = typed<float>(x);
-  p.rows = x.size(0);
-  p.in = x.size(1);
-  p.type = weight_element(weights[0]);
-  kernels::cpu_table().matvec(p);
-  return out;
 }
 
 // As a matrix of floats, or of bfloat16 where the hardware multiplies those.
@@ -60,22 +40,51 @@ at::Tensor widened(const at::Tensor& weight) {
   return kernels::cpu_has_bf16() ? numbers.to(at::kBFloat16) : numbers;
 }
 
-at::Tensor many_rows(const at::Tensor& x, const at::Tensor& stored) {
+}  // namespace
+
+std::int64_t columns(const at::Tensor& weight) {
+  return weight.size(1) - (weight.scalar_type() == at::kChar ? scale_bytes : 0);
+}
+
+std::optional<kernels::MatVec> few_product(const Matrix& x, std::span<const at::Tensor> weights, std::span<const Matrix> out) {
+  if (x.rows < 1 || x.rows > kernels::few_rows || weights.size() > kernels::MatVec::most_parts || !same_type(weights))
+    return {};
+  kernels::MatVec p{};
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (columns(weights[i]) != x.columns) throw internal_error("a product of sizes that do not fit");
+    p.parts[p.count++] = {pointer(weights[i]), out[i].data, weights[i].size(0)};
+  }
+  p.x = x.data;
+  p.rows = x.rows;
+  p.in = x.columns;
+  p.type = weight_element(weights[0]);
+  p.activations = element_of(x.type);
+  return p;
+}
+
+at::Tensor multiply_many(const at::Tensor& x, const at::Tensor& stored) {
   const at::Tensor w = widened(stored);
   if (w.scalar_type() == x.scalar_type()) return at::mm(x, w.t());
   if (x.scalar_type() == at::kBFloat16) return at::mm(x, w.to(at::kBFloat16).t());
   return at::mm(x.to(w.scalar_type()), w.t()).to(x.scalar_type());
 }
 
-}  // namespace
-
 std::vector<at::Tensor> products(const at::Tensor& raw_x, const std::vector<at::Tensor>& weights) {
   const at::Tensor x = raw_x.contiguous();
-  const bool few = x.is_cpu() && x.scalar_type() == at::kFloat && x.size(0) > 0 && x.size(0) <= kernels::most_vectors &&
-                   weights.size() <= kernels::MatVec::most_parts && same_type(weights);
-  if (few) return few_rows(x, weights);
   std::vector<at::Tensor> out;
-  for (const auto& w : weights) out.push_back(many_rows(x, w));
+  if (x.is_cpu() && x.scalar_type() == at::kFloat) {
+    std::vector<Matrix> matrices;
+    for (const auto& w : weights) {
+      out.push_back(at::empty({x.size(0), w.size(0)}, x.options()));
+      matrices.push_back(matrix(out.back()));
+    }
+    if (const auto product = few_product(matrix(x), weights, matrices)) {
+      kernel_table(x).matvec(*product);
+      return out;
+    }
+    out.clear();
+  }
+  for (const auto& w : weights) out.push_back(multiply_many(x, w));
   return out;
 }
 

@@ -94,7 +94,8 @@ const Table& emulated() {
                               O::swiglu,    O::swiglu_backward, O::cross_entropy,
                               O::entropy,   O::segment_max,     O::segment_max_backward,
                               O::hash_rows, O::gather_sum,      O::scatter_sum,
-                              O::adamw};
+                              O::adamw,     O::matvec,          O::residual,
+                              O::cast,      O::put_rows};
   return table;
 }
 

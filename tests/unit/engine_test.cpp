@@ -13,6 +13,7 @@
 #include "blt/generate/engine.h"
 #include "blt/model/batch.h"
 #include "blt/model/models.h"
+#include "kernel_table.h"
 
 using namespace blt;
 using namespace blt::generate;
@@ -338,4 +339,56 @@ TEST_CASE("models that cannot patch a growing text are refused") {
   const auto engine = make_engine(make_blt(small_config(), ids), {});
   CHECK_THROWS_AS(engine->step(260), Error);
   CHECK_THROWS_AS(engine->prefill({}), Error);
+}
+
+namespace {
+
+// CUDA graphs on the CPU: the calls of a list, with the parameters that they had.
+struct Graph {
+  void (*run)(const void*);
+  const void* context;
+};
+int graphs = 0, replays = 0;
+const nn::Recorder recorder = {[](void (*run)(const void*), const void* context) -> void* {
+                                 ++graphs;
+                                 return new Graph{run, context};
+                               },
+                               [](void* graph) {
+                                 ++replays;
+                                 static_cast<Graph*>(graph)->run(static_cast<Graph*>(graph)->context);
+                               },
+                               [](void* graph) {
+                                 --graphs;
+                                 delete static_cast<Graph*>(graph);
+                               }};
+
+}  // namespace
+
+TEST_CASE("steps that are launched as recorded lists of calls give the same bits") {
+  const auto ids = sample_text(150, 8);
+  for (const auto& variant : variants) {
+    INFO(variant.name);
+    auto config = small_config();
+    variant.change(config);
+    const auto blt = make_blt(config, ids);
+    const auto direct = make_engine(blt, cached(16, 64));
+    nn::set_recorder(at::kCPU, &recorder);
+    auto recorded = make_engine(blt, cached(16, 64));
+    nn::set_recorder(at::kCPU, nullptr);
+    replays = 0;
+    const auto both = [&](auto&& call) { CHECK(copy(call(*recorded)) == copy(call(*direct))); };
+    both([&](Engine& engine) { return engine.extend(std::span(ids).first(40)); });
+    for (std::size_t p = 40; p < 140; ++p) {
+      both([&](Engine& engine) { return engine.step(ids[p]); });
+      if (p % 3 > 0) continue;
+      for (std::size_t draft = p + 1; draft < p + 4; ++draft) both([&](Engine& engine) { return engine.guess(ids[draft]); });
+      for (auto* engine : {recorded.get(), direct.get()}) engine->rollback(3);
+      both([&](Engine& engine) { return engine.extend(std::span(ids).subspan(p + 1, 4)); });
+      for (auto* engine : {recorded.get(), direct.get()}) engine->rollback(4);
+    }
+    CHECK(replays > 150);
+    CHECK(graphs > 0);
+    recorded.reset();
+    CHECK(graphs == 0);
+  }
 }

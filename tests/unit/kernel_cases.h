@@ -220,6 +220,13 @@ inline std::vector<KeyRanges> key_ranges() {
   wide.keys = 300;
   all.push_back(wide.split(1));
 
+  KeyRanges few{"a few queries of long windows, after them one that sees none", 700, {}, {}, {}};
+  for (int i = 0; i < 11; ++i) few.add(120 + i, 632 + i);
+  few.add(643, 643);
+  all.push_back(few.split(1));
+  KeyRanges one{"one query", 700, {90}, {95}, {}};
+  all.push_back(one.split(1));
+
   KeyRanges turned{"tasks in falling order of their keys", 0, {}, {}, {}};
   for (std::int32_t i = 0; i < 70; ++i) turned.add(100 + i / 2, 101 + i);
   for (std::int32_t i = 0; i < 81; ++i) turned.add(i, i + 5);
@@ -361,9 +368,11 @@ inline void add_table_cases(std::vector<Case>& all) {
                    for (std::size_t i = 100; i < start.size(); ++i) start[i] = i < 103 ? 100 : 103;
                    const std::vector<std::uint64_t> primes = {1000000007, 5915587277, 1500450271};
                    std::int32_t* rows = run.whole_output("rows", 3 * count);
-                   run.table().hash_rows({run.input(run.whole(count, 0, 260)), run.input(start),
-                                          rows, run.input(Ints{3, 5, 8}), run.input(primes), count,
-                                          3, 500002});
+                   const auto *ids = run.input(run.whole(count, 0, 260)), *starts = run.input(start), *sizes = run.input(Ints{3, 5, 8});
+                   const auto* factors = run.input(primes);
+                   run.table().hash_rows({ids, starts, rows, sizes, factors, count, 3, 500002});
+                   std::int32_t* last = run.whole_output("last rows", 3 * 9);
+                   run.table().hash_rows({ids, starts, last, sizes, factors, count, 3, 500002, count - 9});
                  }});
   for (const bool accumulate : {false, true}) {
     all.push_back({accumulate ? "gather_sum, added" : "gather_sum", 1e-6, [=](Run& run) {
@@ -401,6 +410,57 @@ inline void add_table_cases(std::vector<Case>& all) {
   }
 }
 
+inline void add_decoding_cases(std::vector<Case>& all, Element type, double bound) {
+  for (const std::int64_t count : {0, 1, 1881}) {
+    for (const float scale : {1.0f, 2.0f}) {
+      all.push_back({label("residual, " + std::to_string(count), type), bound, [=](Run& run) {
+                       auto* x = static_cast<float*>(run.output("x", run.normal(count), Element::f32));
+                       run.table().residual({x, run.random(count, type), x, count, scale, type});
+                     }});
+    }
+    for (const Element to : {Element::f32, Element::bf16}) {
+      all.push_back({label("cast, " + std::to_string(count), type), 0, [=](Run& run) {
+                       run.table().cast({run.random(count, type), run.output("y", count, to), count, type, to});
+                     }});
+    }
+  }
+  all.push_back({label("put_rows", type), 0, [=](Run& run) {
+                   const std::int64_t dim = 22, width = type == Element::f32 ? 4 : 2;
+                   void* out = run.output("out", 20 * dim, type);
+                   run.table().put_rows({run.random(3 * dim, type), run.input(Ints{17, 0, 4}), out, 3, dim * width});
+                 }});
+}
+
+// Activations of the CPU's are float32: of the same numbers, where the other table's are bfloat16.
+inline void add_matvec_cases(std::vector<Case>& all, WeightElement weights, Element type, double bound) {
+  const Element stored = weights == WeightElement::f32 ? Element::f32 : Element::bf16;
+  for (const std::int64_t in : {8, 300, 301, 1024}) {
+    for (const std::int64_t rows : {1, 2, 3, 5, 11, 32}) {
+      all.push_back({label("matvec, " + std::to_string(rows) + " of " + std::to_string(in) +
+                               (stored == Element::f32 ? ", float32 weights" : ", bfloat16 weights"),
+                           type),
+                     bound, [=](Run& run) {
+                       const std::string table = run.table().name;
+                       const bool ours = table == "cuda" || table == "emulated";
+                       Floats x = run.normal(rows * in);
+                       if (type == Element::bf16)
+                         for (float& number : x) number = from_bf16(to_bf16(number));
+                       const Element activations = ours ? type : Element::f32;
+                       MatVec p{};
+                       for (const std::int64_t out : {17, 1, 40}) {
+                         p.parts[p.count++] = {run.random(out * in, stored), run.output("y", rows * out, activations), out};
+                       }
+                       p.x = run.input(x, activations);
+                       p.rows = rows;
+                       p.in = in;
+                       p.type = weights;
+                       p.activations = activations;
+                       run.table().matvec(p);
+                     }});
+    }
+  }
+}
+
 // All functions but attention.
 inline std::vector<Case> simple_cases() {
   std::vector<Case> all;
@@ -409,6 +469,8 @@ inline std::vector<Case> simple_cases() {
     add_norm_cases(all, type, bound);
     add_elementwise_cases(all, type, bound);
     add_loss_cases(all, type, bound);
+    add_decoding_cases(all, type, bound);
+    for (const WeightElement weights : {WeightElement::f32, WeightElement::bf16}) add_matvec_cases(all, weights, type, bound);
   }
   add_segment_cases(all);
   add_table_cases(all);

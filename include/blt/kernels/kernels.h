@@ -7,6 +7,10 @@
 
 namespace blt::kernels {
 
+// Up to so many rows (queries of an attention, vectors of a product), what comes out for a row does not hang on the rows
+// beside it, to the bit, nor on the number of threads: what lossless speculation rests on. Beyond, other kernels are faster.
+inline constexpr int few_rows = 32;
+
 // Activations are float32 or bfloat16; all arithmetic, norms, sums and softmax are float32.
 enum class Element : std::int32_t { f32, bf16 };
 
@@ -127,10 +131,11 @@ struct SegmentMaxBackward {
 struct HashRows {
   const std::int32_t* ids;    // [count]
   const std::int32_t* start;  // [count]: first position that position i may see
-  std::int32_t* rows;         // [tables, count]
+  std::int32_t* rows;         // [tables, count - skip]
   const std::int32_t* group_sizes;  // [tables]: n of the table's n-grams
   const std::uint64_t* primes;      // [tables]
   std::int64_t count, tables, table_rows;
+  std::int64_t skip = 0;  // ids in front that are context alone
 };
 // out[i] = sum of table[t][rows[t][i]], added in table order; accumulate adds to what out holds.
 enum class TableElement : std::int32_t { f32, bf16, f16 };
@@ -153,23 +158,47 @@ struct ScatterSum {
   std::int64_t groups, dim;
 };
 
-// y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32, and a row's do not
-// depend on the rows beside it. CPU only.
+// y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32. The CPU's x and y are
+// float32; CUDA has no i8.
 enum class WeightElement : std::int32_t { f32, bf16, i8 };
-inline constexpr int most_vectors = 32;  // beyond, a matrix product is faster
 struct MatVec {
   struct Part {
     const void* w;  // [out, in] of type; i8: each row is followed by its scale, a float (in + 4 bytes a row)
-    float* y;       // [rows, out]
+    void* y;        // [rows, out], of activations
     std::int64_t out;
   };
   static constexpr int most_parts = 3;
   Part parts[most_parts];
   std::int64_t count;  // of parts
-  const float* x;      // [rows, in]
-  std::int64_t rows;   // 1 to most_vectors
+  const void* x;       // [rows, in], of activations
+  std::int64_t rows;   // 1 to few_rows
   std::int64_t in;
   WeightElement type;
+  Element activations = Element::f32;
+};
+
+// out = scale * x + y: the way around a block, doubled where scale is 2 (spec 5.5). out may be x.
+struct Residual {
+  const float* x;  // [count]
+  const void* y;   // [count], of type
+  float* out;      // [count]
+  std::int64_t count;
+  float scale;
+  Element type;
+};
+// y = x in another type, rounded to nearest even.
+struct Cast {
+  const void* x;  // [count], of from
+  void* y;        // [count], of to
+  std::int64_t count;
+  Element from, to;
+};
+// out[index[i]] = x[i]: new rows of a cache, whose places the device reads, so that a recorded launch serves each step.
+struct PutRows {
+  const void* x;              // [rows, row_bytes]
+  const std::int32_t* index;  // [rows]
+  void* out;
+  std::int64_t rows, row_bytes;  // a multiple of 4
 };
 
 // AdamW (Loshchilov & Hutter): decoupled weight decay, bias correction folded into step_size and denominator_scale.
@@ -201,7 +230,10 @@ struct Table {
   void (*gather_sum)(const GatherSum&);
   void (*scatter_sum)(const ScatterSum&);
   void (*adamw)(const AdamW&);
-  void (*matvec)(const MatVec&) = nullptr;  // the CPU's tables only
+  void (*matvec)(const MatVec&);
+  void (*residual)(const Residual&);
+  void (*cast)(const Cast&);
+  void (*put_rows)(const PutRows&);
 };
 
 // How CPU kernels share out tasks; the default runs them in turn. Set once at start, before any kernel runs.

@@ -20,6 +20,8 @@ struct Ranges {
   at::Tensor tasks;        // int32 [tasks + 1]
 };
 // Splits queries into tasks with disjoint key ranges, of at least `least_queries` where the ranges allow.
+std::vector<std::int32_t> tasks_of(const std::vector<std::int32_t>& first, const std::vector<std::int32_t>& last,
+                                   std::int64_t least_queries);
 Ranges make_ranges(std::vector<std::int32_t> first, std::vector<std::int32_t> last, std::int64_t least_queries,
                    at::Device device);
 

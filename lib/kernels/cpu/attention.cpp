@@ -272,7 +272,7 @@ constexpr int64_t short_range = 24;  // up to here, tiles of 64 keys would be mo
 
 template <class T>
 void forward(const Attention& p) {
-  if (few::fits(p, short_range)) return few::forward<T>(p);
+  if (few::fits(p)) return few::forward<T>(p);
   for_each_task(p.task_count * p.heads, [&](int64_t i) {
     const Task task(p, i / p.heads);
     if (task.begin == task.end) return;

@@ -11,16 +11,9 @@
 namespace blt::kernels::BLT_ISA {
 namespace few {
 
-constexpr int64_t most_queries = 16, piece = 256;  // keys of a piece
+constexpr int64_t piece = 256;  // keys
 
-// Whether this is such a case: some query sees more than `least_keys`.
-static inline bool fits(const Attention& p, int64_t least_keys) {
-  if (p.queries > most_queries || p.head_dim % lanes != 0) return false;
-  for (int64_t q = 0; q < p.queries; ++q) {
-    if (p.last[q] - p.first[q] > least_keys) return true;
-  }
-  return false;
-}
+static inline bool fits(const Attention& p) { return p.queries <= few_rows && p.head_dim % lanes == 0; }
 
 // What one piece says to one head of one query: a maximum, a sum of weights, and the weighted values.
 struct Part {

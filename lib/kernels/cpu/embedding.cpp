@@ -68,8 +68,8 @@ void segment_max_backward(const SegmentMaxBackward& p) {
 
 void hash_rows(const HashRows& p) {
   const int64_t step = 2048;
-  for_each_task(parts(p.count, step) * p.tables, [&](int64_t task) {
-    const int64_t table = task % p.tables, from = task / p.tables * step;
+  for_each_task(parts(p.count - p.skip, step) * p.tables, [&](int64_t task) {
+    const int64_t table = task % p.tables, from = p.skip + task / p.tables * step;
     const int64_t n = p.group_sizes[table];
     uint64_t powers[64];
     powers[0] = 1;
@@ -82,7 +82,7 @@ void hash_rows(const HashRows& p) {
       }
       int64_t row = static_cast<int64_t>(hash) % p.table_rows;
       if (row < 0) row += p.table_rows;
-      p.rows[table * p.count + i] = static_cast<int32_t>(row);
+      p.rows[table * (p.count - p.skip) + i - p.skip] = static_cast<int32_t>(row);
     }
   });
 }

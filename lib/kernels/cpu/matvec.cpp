@@ -81,7 +81,7 @@ void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t 
   constexpr int beside = vectors == 1 ? 1 : most_beside;
   const int64_t stride = Weight::stride(p.in);
   const char* row = static_cast<const char*>(part.w) + o * stride;
-  const float* x = p.x + first * p.in;
+  const float* x = static_cast<const float*>(p.x) + first * p.in;
   Vec all[vectors][block];
   if (count < block) memset(all, 0, sizeof all);
   int64_t r = 0;
@@ -98,7 +98,7 @@ void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t 
   for (int v = 0; v < vectors; ++v) {
     Vec y = sums(all[v]);
     if (Weight::scaled) y *= load(scales);
-    float* out = part.y + (first + v) * part.out + o;
+    float* out = static_cast<float*>(part.y) + (first + v) * part.out + o;
     if (count == block) {
       store(out, y);
     } else {

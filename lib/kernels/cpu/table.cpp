@@ -19,6 +19,9 @@ void gather_sum(const GatherSum&);
 void scatter_sum(const ScatterSum&);
 void adamw(const AdamW&);
 void matvec(const MatVec&);
+void residual(const Residual&);
+void cast(const Cast&);
+void put_rows(const PutRows&);
 
 #define BLT_TEXT_(x) #x
 #define BLT_TEXT(x) BLT_TEXT_(x)
@@ -27,7 +30,8 @@ const Table& table() {
       BLT_TEXT(BLT_ISA),    rms_norm,      rms_norm_backward, rotary,      attention,
       attention_backward,   swiglu,        swiglu_backward,   cross_entropy, entropy,
       segment_max,          segment_max_backward, hash_rows,  gather_sum,  scatter_sum,
-      adamw,                matvec};
+      adamw,                matvec,        residual,    cast,
+      put_rows};
   return the_table;
 }
 

@@ -19,10 +19,12 @@
 #define BLT_DEVICE __device__ __forceinline__
 #define BLT_BOTH __host__ __device__ __forceinline__
 #define BLT_UNROLL _Pragma("unroll")
+#define BLT_UNROLL_4 _Pragma("unroll 4")
 #else
 #define BLT_DEVICE inline
 #define BLT_BOTH inline
 #define BLT_UNROLL
+#define BLT_UNROLL_4
 #endif
 
 namespace blt::kernels::gpu {

@@ -118,9 +118,10 @@ struct SegmentMaxGradient : Flat<SegmentMaxGradient, SegmentMaxBackward> {
 
 struct HashRowsKernel : Flat<HashRowsKernel, HashRows> {
   static constexpr const char* name = "hash_rows";
-  BLT_BOTH static int64_t count(const HashRows& p) { return p.tables * p.count; }
+  BLT_BOTH static int64_t count(const HashRows& p) { return p.tables * (p.count - p.skip); }
   BLT_DEVICE static void at(const HashRows& p, int64_t number) {
-    const int64_t table = number / p.count, i = number % p.count, n = p.group_sizes[table];
+    const int64_t fresh = p.count - p.skip, table = number / fresh, i = p.skip + number % fresh,
+                  n = p.group_sizes[table];
     uint64_t hash = 0,
              power = 1;  // ids before the start are 0 and add nothing; the oldest has power 0
     for (int64_t k = 0; k < n; ++k) {
@@ -144,6 +145,34 @@ struct GatherSumKernel : Flat<GatherSumKernel, GatherSum> {
       sum += p.table[(t * p.table_rows + p.rows[t * p.count + i]) * p.dim + column];
     }
     p.out[number] = sum;
+  }
+};
+
+template <class T>
+struct ResidualKernel : Flat<ResidualKernel<T>, Residual> {
+  static constexpr const char* name = "residual";
+  BLT_BOTH static int64_t count(const Residual& p) { return p.count; }
+  BLT_DEVICE static void at(const Residual& p, int64_t i) {
+    p.out[i] = p.x[i] * p.scale + get(static_cast<const T*>(p.y) + i);
+  }
+};
+
+template <class From, class To>
+struct CastKernel : Flat<CastKernel<From, To>, Cast> {
+  static constexpr const char* name = "cast";
+  BLT_BOTH static int64_t count(const Cast& p) { return p.count; }
+  BLT_DEVICE static void at(const Cast& p, int64_t i) {
+    put(static_cast<To*>(p.y) + i, get(static_cast<const From*>(p.x) + i));
+  }
+};
+
+struct PutRowsKernel : Flat<PutRowsKernel, PutRows> {
+  static constexpr const char* name = "put_rows";
+  BLT_BOTH static int64_t count(const PutRows& p) { return p.rows * (p.row_bytes / 4); }
+  BLT_DEVICE static void at(const PutRows& p, int64_t i) {
+    const int64_t width = p.row_bytes / 4, row = i / width;
+    static_cast<uint32_t*>(p.out)[p.index[row] * width + i % width] =
+        static_cast<const uint32_t*>(p.x)[i];
   }
 };
 

@@ -20,6 +20,11 @@ void hash_rows(const HashRows&);
 void gather_sum(const GatherSum&);
 void scatter_sum(const ScatterSum&);
 void adamw(const AdamW&);
+// decoding.cu
+void matvec(const MatVec&);
+void residual(const Residual&);
+void cast(const Cast&);
+void put_rows(const PutRows&);
 // attention.cu, attention_backward.cu
 void attention(const Attention&);
 void attention_backward(const AttentionBackward&);

@@ -5,8 +5,10 @@
 
 #include "attention.cuh"
 #include "attention_backward.cuh"
+#include "attention_few.cuh"
 #include "blt/base/error.h"
 #include "flat.cuh"
+#include "matvec.cuh"
 #include "rows.cuh"
 
 namespace blt::kernels::gpu {
@@ -39,6 +41,25 @@ void by_head_dim(int64_t dim, F&& body) {
   else
     throw internal_error(
         cat("attention on this device takes heads of up to 256 numbers, not ", dim));
+}
+
+// How many vectors share one reading of the weights.
+template <class F>
+void by_vectors(int64_t rows, F&& body) {
+  if (rows <= 1)
+    body(Number<1>{});
+  else if (rows <= 2)
+    body(Number<2>{});
+  else if (rows <= 4)
+    body(Number<4>{});
+  else
+    body(Number<8>{});
+}
+
+template <class F>
+void by_weight(WeightElement type, F&& body) {
+  if (type == WeightElement::i8) throw internal_error("weights on this device are float32 or bfloat16");
+  by_type(type == WeightElement::f32 ? Element::f32 : Element::bf16, body);
 }
 
 template <class Launcher>
@@ -83,9 +104,36 @@ struct Operations {
   static void scatter_sum(const ScatterSum& p) { flat<ScatterSumKernel>(p); }
   static void adamw(const AdamW& p) { flat<AdamWKernel>(p); }
 
+  static void matvec(const MatVec& p) {
+    int64_t outputs = 0;
+    for (int64_t i = 0; i < p.count; ++i) outputs += p.parts[i].out;
+    by_weight(p.type, [&](auto w) {
+      by_type(p.activations, [&](auto t) {
+        by_vectors(p.rows, [&](auto n) {
+          using Kernel = MatVecKernel<typename decltype(w)::type, typename decltype(t)::type, decltype(n)::value>;
+          Launcher::template run<Kernel>(parts(outputs, Kernel::rows_a_block), p);
+        });
+      });
+    });
+  }
+  static void residual(const Residual& p) {
+    by_type(p.type, [&](auto t) { flat<ResidualKernel<typename decltype(t)::type>>(p); });
+  }
+  static void cast(const Cast& p) {
+    by_type(p.from, [&](auto from) {
+      by_type(p.to, [&](auto to) { flat<CastKernel<typename decltype(from)::type, typename decltype(to)::type>>(p); });
+    });
+  }
+  static void put_rows(const PutRows& p) { flat<PutRowsKernel>(p); }
+
   static void attention(const Attention& p) {
     by_type(p.type, [&](auto t) {
       by_head_dim(p.head_dim, [&](auto d) {
+        if (p.queries <= few_rows) {
+          using Few = AttentionFewKernel<typename decltype(t)::type, decltype(d)::value>;
+          Launcher::template run<Few>(p.queries * p.heads, p);
+          return;
+        }
         using Kernel = AttentionKernel<typename decltype(t)::type, decltype(d)::value>;
         Launcher::template run<Kernel>(parts(p.queries, Kernel::S::rows) * p.heads, p);
       });
