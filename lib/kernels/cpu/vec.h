@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Vectors of 16 floats through the compiler's vector extension: one source, compiled once an instruction set. Everything
-// here lives in the instruction set's own namespace, so that no linker mixes the copies.
+// Vectors of floats through the compiler's vector extension, as wide as the instruction set's registers: one source, compiled
+// once an instruction set. (g++ keeps wider ones in memory, which costs a factor of ten.) Everything here lives in the
+// instruction set's own namespace, so that no linker mixes the copies.
 #pragma once
 
 #include <stdint.h>
@@ -16,11 +17,17 @@
 
 namespace blt::kernels::BLT_ISA {
 
-typedef float Vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t VecInt __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t VecBits __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t VecHalf __attribute__((vector_size(32), aligned(2), may_alias));
+#if defined(__AVX512F__)
 inline constexpr int lanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int lanes = 8;
+#else
+inline constexpr int lanes = 4;
+#endif
+typedef float Vec __attribute__((vector_size(4 * lanes), aligned(4), may_alias));
+typedef int32_t VecInt __attribute__((vector_size(4 * lanes), aligned(4), may_alias));
+typedef uint32_t VecBits __attribute__((vector_size(4 * lanes), aligned(4), may_alias));
+typedef uint16_t VecHalf __attribute__((vector_size(2 * lanes), aligned(2), may_alias));
 
 // Before a loop over an array of vectors: unrolled first of all, so that the array lies in registers.
 #if defined(__clang__)
@@ -32,6 +39,8 @@ inline constexpr int lanes = 16;
 static inline void keep_in_register([[maybe_unused]] Vec& x) {
 #if defined(__AVX512F__)
   asm("" : "+v"(x));
+#elif defined(__AVX2__)
+  asm("" : "+x"(x));
 #endif
 }
 
@@ -51,6 +60,9 @@ static inline Vec load(const Bf16* p) {
 #if defined(__AVX512F__)
   const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return (Vec)_mm512_maskz_slli_epi32(all, _mm512_maskz_cvtepu16_epi32(all, half), 16);
+#elif defined(__AVX2__)
+  const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16);
 #else
   const VecHalf half = *reinterpret_cast<const VecHalf*>(p);
   const VecBits bits = __builtin_convertvector(half, VecBits) << 16;
@@ -62,12 +74,8 @@ static inline Vec load_bytes(const int8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return (Vec)_mm512_maskz_cvtepi32_ps(all, _mm512_maskz_cvtepi8_epi32(all, bytes));
 #elif defined(__AVX2__)
-  Vec out;
-  for (int half = 0; half < 2; ++half) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8 * half));
-    _mm256_storeu_ps(reinterpret_cast<float*>(&out) + 8 * half, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
-  }
-  return out;
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return (Vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
 #else
   Vec out;
   for (int i = 0; i < lanes; ++i) out[i] = static_cast<float>(p[i]);
@@ -96,13 +104,12 @@ static inline void put(Bf16* p, float x) {
 
 static inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
 static inline float sum(Vec x) {
-  float total = 0;
   float parts[lanes];
   store(parts, x);
-  for (int i = 0; i < 8; ++i) parts[i] += parts[i + 8];
-  for (int i = 0; i < 4; ++i) parts[i] += parts[i + 4];
-  for (int i = 0; i < 4; ++i) total += parts[i];
-  return total;
+  for (int half = lanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) parts[i] += parts[i + half];
+  }
+  return parts[0];
 }
 template <int half>
 static inline Vec fold(Vec a, Vec b) {
@@ -115,12 +122,13 @@ static inline Vec fold(Vec a, Vec b) {
   return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
 }
 
-// The sums of 16 vectors, in their order.
+// The sums of `lanes` vectors, in their order.
+template <int half = lanes / 2>
 static inline Vec sums(const Vec* x) {
-  Vec a[8], b[4];
-  for (int i = 0; i < 8; ++i) a[i] = fold<8>(x[2 * i], x[2 * i + 1]);
-  for (int i = 0; i < 4; ++i) b[i] = fold<4>(a[2 * i], a[2 * i + 1]);
-  return fold<1>(fold<2>(b[0], b[1]), fold<2>(b[2], b[3]));
+  Vec folded[half];
+  BLT_UNROLLED for (int i = 0; i < half; ++i) folded[i] = fold<half>(x[2 * i], x[2 * i + 1]);
+  if constexpr (half == 1) return folded[0];
+  else return sums<half / 2>(folded);
 }
 
 static inline float maximum(Vec x) {
