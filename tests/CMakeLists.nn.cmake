@@ -8,7 +8,8 @@ if(BLT_TORCH)
   endfunction()
   blt_nn_test(functional_test unit/functional_test.cpp)
   blt_test(decoding_kernels_test SOURCES unit/decoding_kernels_test.cpp LIBS blt_nn_shared TIMEOUT 300)
-  set_target_properties(decoding_kernels_test PROPERTIES BUILD_RPATH "${LibTorch_LIB_DIR};${LibTorch_RUNTIME_DIRS}")
+  blt_test(layer_kernels_test SOURCES unit/layer_kernels_test.cpp LIBS blt_nn_shared TIMEOUT 300)
+  set_target_properties(decoding_kernels_test layer_kernels_test PROPERTIES BUILD_RPATH "${LibTorch_LIB_DIR};${LibTorch_RUNTIME_DIRS}")
   blt_nn_test(hf_parity_test parity/hf_test.cpp)
   blt_nn_test(meta_parity_test parity/meta_test.cpp)
   blt_nn_test(stored_test unit/stored_test.cpp)
@@ -25,6 +26,8 @@ if(BLT_TORCH)
   if(BLT_BENCH)
     add_test(NAME bench/generate COMMAND bench_generate ${CMAKE_CURRENT_SOURCE_DIR}/data/models/hf
       --prompt-file ${PROJECT_SOURCE_DIR}/README.md --prompts 8,40 -n 4 --rounds 1 --dtype float32 --dtype bfloat16)
+    add_test(NAME bench/patcher COMMAND bench_patcher ${CMAKE_CURRENT_SOURCE_DIR}/data/models/hf
+      --corpus ${PROJECT_SOURCE_DIR}/README.md --rounds 1 --dtype float32 --dtype bfloat16 --dtype int8)
   endif()
 endif()
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "blt/base/error.h"
+#include "blt/nn/packed.h"
 
 namespace blt::model {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using Documents = std::span<const std::vector<patch::TokenId>>;
 
 constexpr std::int64_t batch_positions = 16384;  // positions of one forward, more only for one long piece
+constexpr std::int64_t cached_positions = 4096;  // the same where a batch's activations should stay in the CPU's cache
 constexpr std::int64_t piece_positions = 32768;  // new positions of a piece of a long document
 
 // Part of a document to run: positions [begin, end), of which those from `wanted` on are results.
@@ -36,14 +38,14 @@ std::vector<Span> cut_spans(Documents documents, std::int64_t layers, std::int64
   return out;
 }
 
-// Runs f(first, last) over groups of items of about batch_positions.
+// Runs f(first, last) over groups of items of about so many positions.
 template <class Items, class Size, class F>
-void in_batches(const Items& items, Size&& size, F&& f) {
+void in_batches(const Items& items, std::int64_t most, Size&& size, F&& f) {
   std::size_t begin = 0;
   std::int64_t positions = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::int64_t n = size(items[i]);
-    if (i > begin && positions + n > batch_positions) {
+    if (i > begin && positions + n > most) {
       f(begin, i);
       begin = i;
       positions = 0;
@@ -53,12 +55,12 @@ void in_batches(const Items& items, Size&& size, F&& f) {
   if (begin < items.size()) f(begin, items.size());
 }
 
-// Calls use(span, row of the span's first wanted position, batch, logits).
-template <class Use>
-void run_byte_lm(ByteLm& lm, Documents documents, const Pass& pass, at::Device device, Use&& use) {
+// Calls run(batch) for batches of the documents' spans, and then use(span, row of its first wanted position, batch, what run gave).
+template <class Run, class Use>
+void run_spans(const ByteLmConfig& config, Documents documents, std::int64_t most, at::Device device, Run&& run, Use&& use) {
   const at::NoGradGuard no_grad;
-  const auto spans = cut_spans(documents, lm.config.transformer.layers, lm.config.semantics.window);
-  in_batches(spans, [](const Span& s) { return s.end - s.begin; }, [&](std::size_t first, std::size_t last) {
+  const auto spans = cut_spans(documents, config.transformer.layers, config.semantics.window);
+  in_batches(spans, most, [](const Span& s) { return s.end - s.begin; }, [&](std::size_t first, std::size_t last) {
     std::vector<Segment> segments;
     for (std::size_t i = first; i < last; ++i) {
       const Span& s = spans[i];
@@ -68,11 +70,11 @@ void run_byte_lm(ByteLm& lm, Documents documents, const Pass& pass, at::Device d
       if (static_cast<std::size_t>(s.end) < ids.size()) segment.next_id = ids[static_cast<std::size_t>(s.end)];
       segments.push_back(segment);
     }
-    const Batch batch = make_batch(segments, lm.config.semantics, device);
-    const at::Tensor logits = lm.forward(batch, pass);
+    const Batch batch = make_batch(segments, config.semantics, device);
+    const at::Tensor rows = run(batch);
     std::int64_t row = 0;
     for (std::size_t i = first; i < last; ++i) {
-      use(spans[i], row + spans[i].wanted - spans[i].begin, batch, logits);
+      use(spans[i], row + spans[i].wanted - spans[i].begin, batch, rows);
       row += spans[i].end - spans[i].begin;
     }
   });
@@ -105,6 +107,16 @@ void add_heads(Json& facts, const std::optional<HeadsConfig>& heads, const Trans
                                {"flops_per_byte", heads_flops_per_byte(*heads, local, semantics, static_cast<double>(local.max_positions))}};
 }
 
+// run(batch) -> entropies [rows].
+template <class Run>
+std::vector<std::vector<float>> entropies_by(const ByteLmConfig& config, Documents documents, std::int64_t most, at::Device device, Run&& run) {
+  std::vector<std::vector<float>> out(documents.size());
+  run_spans(config, documents, most, device, run, [&](const Span& s, std::int64_t row, const Batch&, const at::Tensor& entropies) {
+    append(out[s.document], entropies.slice(0, row, row + s.end - s.wanted));
+  });
+  return out;
+}
+
 class ModelEntropySource final : public EntropySource {
  public:
   ModelEntropySource(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device)
@@ -122,6 +134,64 @@ class ModelEntropySource final : public EntropySource {
   std::string digest_;
 };
 
+nn::PackedLayers packed_layers(const ByteLm& lm, nn::Precision precision) {
+  const TransformerConfig& c = lm.config.transformer;
+  std::vector<nn::LayerWeights> layers;
+  for (const Layer& w : lm.transformer.layers)
+    layers.push_back({w.attention_norm, w.wq, w.wk, w.wv, w.wo, w.ffn_norm, w.w_gate, w.w_up, w.w_down});
+  return {{{c.heads, c.kv_heads, c.head_dim()}, c.ffn_dim, c.rope_theta, c.norm_eps}, lm.embedding, layers, lm.norm, lm.head, precision};
+}
+
+// On the CPU with products in float32.
+class PackedEntropySource final : public EntropySource {
+ public:
+  PackedEntropySource(ByteLm& lm, nn::Precision precision)
+      : config_(lm.config), layers_(packed_layers(lm, precision)), digest_(weights_digest(lm)) {}
+  std::vector<std::vector<float>> entropies(Documents documents) override {
+    return entropies_by(config_, documents, cached_positions, at::kCPU,
+                        [&](const Batch& b) { return layers_.entropies(b.ids, b.position, b.positions, b.local); });
+  }
+  std::string digest() const override { return digest_; }
+  std::uint64_t batch_bytes() const override { return batch_positions; }
+
+ private:
+  ByteLmConfig config_;
+  nn::PackedLayers layers_;
+  std::string digest_;
+};
+
+// Documents in chunks that see nothing of each other, as Meta's preprocessing cuts them (spec 3.3).
+class ChunkedEntropySource final : public EntropySource {
+ public:
+  explicit ChunkedEntropySource(std::unique_ptr<EntropySource> source) : source_(std::move(source)) {}
+  std::vector<std::vector<float>> entropies(Documents documents) override {
+    std::vector<std::vector<patch::TokenId>> chunks;
+    for (const auto& ids : documents) {
+      for (std::size_t at = 0; at < ids.size(); at += chunk) {
+        const auto from = ids.begin() + static_cast<std::ptrdiff_t>(at);
+        chunks.emplace_back(from, from + static_cast<std::ptrdiff_t>(std::min(chunk, ids.size() - at)));
+      }
+    }
+    const auto found = source_->entropies(chunks);
+    std::vector<std::vector<float>> out;
+    std::size_t next = 0;
+    for (const auto& ids : documents) {
+      auto& values = out.emplace_back();
+      while (values.size() < ids.size()) {
+        values.insert(values.end(), found[next].begin(), found[next].end());
+        ++next;
+      }
+    }
+    return out;
+  }
+  std::string digest() const override { return source_->digest(); }
+  std::uint64_t batch_bytes() const override { return source_->batch_bytes(); }
+
+ private:
+  static constexpr std::size_t chunk = 8192;
+  std::unique_ptr<EntropySource> source_;
+};
+
 class ByteLmScorer final : public Scorer {
  public:
   ByteLmScorer(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device)
@@ -129,7 +199,8 @@ class ByteLmScorer final : public Scorer {
 
   std::vector<Result> score(Documents documents, bool keep_logits) override {
     std::vector<Result> out(documents.size());
-    run_byte_lm(*lm_, documents, pass_, device_, [&](const Span& s, std::int64_t row, const Batch& batch, const at::Tensor& logits) {
+    const auto run = [&](const Batch& batch) { return lm_->forward(batch, pass_); };
+    run_spans(lm_->config, documents, batch_positions, device_, run, [&](const Span& s, std::int64_t row, const Batch& batch, const at::Tensor& logits) {
       Result& r = out[s.document];
       const at::Tensor own = logits.slice(0, row, row + s.end - s.wanted);
       append(r.entropies, nn::entropy(own.contiguous()));
@@ -214,7 +285,7 @@ class BltScorer final : public Scorer {
         spans.push_back(std::move(span));
       }
     }
-    in_batches(spans, [](const PatchSpan& s) { return s.end - s.begin; },
+    in_batches(spans, batch_positions, [](const PatchSpan& s) { return s.end - s.begin; },
                [&](std::size_t first, std::size_t last) { run(documents, std::span(spans).subspan(first, last - first), keep_logits, out); });
     for (auto& r : out) {
       if (!r.losses.empty()) r.losses.pop_back();
@@ -268,9 +339,13 @@ class BltScorer final : public Scorer {
 };
 
 // "auto" is float32 here: boundaries must not depend on what the CPU can multiply.
+at::ScalarType inference_type(const std::string& dtype, at::Device device) {
+  return dtype == "auto" ? at::kFloat : nn::compute_type(dtype, device);
+}
+
 Pass pass_of(const ModelOptions& options, at::Device device) {
   nn::set_threads(static_cast<int>(options.threads));
-  return {options.dtype == "auto" ? at::kFloat : nn::compute_type(options.dtype, device)};
+  return {inference_type(options.dtype, device)};
 }
 
 }  // namespace
@@ -282,11 +357,19 @@ void require_numbers(std::span<const float> values) {
 }
 
 std::vector<std::vector<float>> entropies(ByteLm& lm, Documents documents, const Pass& pass, at::Device device) {
-  std::vector<std::vector<float>> out(documents.size());
-  run_byte_lm(lm, documents, pass, device, [&](const Span& s, std::int64_t row, const Batch&, const at::Tensor& logits) {
-    append(out[s.document], nn::entropy(logits.slice(0, row, row + s.end - s.wanted)));
-  });
-  return out;
+  return entropies_by(lm.config, documents, batch_positions, device, [&](const Batch& batch) { return nn::entropy(lm.forward(batch, pass)); });
+}
+
+std::unique_ptr<EntropySource> make_entropy_source(std::unique_ptr<ByteLm> lm, const std::string& dtype, at::Device device) {
+  if (dtype == "int8") {
+    if (!device.is_cpu()) throw usage_error("int8 weights are for the CPU");
+    return std::make_unique<PackedEntropySource>(*lm, nn::Precision::int8);
+  }
+  const at::ScalarType type = inference_type(dtype, device);
+  if (!device.is_cpu() || (type == at::kBFloat16 && kernels::cpu_has_bf16())) {
+    return std::make_unique<ModelEntropySource>(std::move(lm), Pass{type}, device);
+  }
+  return std::make_unique<PackedEntropySource>(*lm, type == at::kFloat ? nn::Precision::float32 : nn::Precision::bfloat16);
 }
 
 std::unique_ptr<Scorer> make_scorer(std::unique_ptr<Blt> blt, const Pass& pass, at::Device device) {
@@ -296,10 +379,15 @@ std::unique_ptr<Scorer> make_scorer(std::unique_ptr<ByteLm> lm, const Pass& pass
   return std::make_unique<ByteLmScorer>(std::move(lm), pass, device);
 }
 
-std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const ModelOptions& options) {
+std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const ModelOptions& raw_options) {
+  ModelOptions options = raw_options;
+  const bool chunked = options.compat == "meta-chunk";
+  if (chunked) options.compat = "meta";
   const at::Device device = nn::open_device(options.device);
-  const Pass pass = pass_of(options, device);
-  return std::make_unique<ModelEntropySource>(load_entropy_model(folder, load_options(options, device)), pass, device);
+  nn::set_threads(static_cast<int>(options.threads));
+  auto source = make_entropy_source(load_entropy_model(folder, load_options(options, device)), options.dtype, device);
+  if (chunked) return std::make_unique<ChunkedEntropySource>(std::move(source));
+  return source;
 }
 
 std::unique_ptr<Scorer> open_scorer(const std::string& folder, const ModelOptions& options) {

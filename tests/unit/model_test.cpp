@@ -208,6 +208,61 @@ TEST_CASE("entropies of a long document are those of one pass") {
   CHECK(most < 1e-4);
 }
 
+TEST_CASE("an entropy source computes as the model does, in every type") {
+  ByteLmConfig config{shape(36, 2, 2), {.window = 24}};
+  config.transformer.ffn_dim = 50;
+  auto lm = made<ByteLm>(config);
+  Random random(11);
+  std::vector<Ids> documents = {random_ids(random, 300), random_ids(random, 1), random_ids(random, 5000), {}, random_ids(random, 47)};
+  documents[0][100] = patch::eos_id;  // the next block begins there
+  const auto wanted = entropies(*lm, documents, {}, at::kCPU);
+  const auto differences = [&](const std::vector<std::vector<float>>& found) {
+    double most = 0, sum = 0, count = 0;
+    REQUIRE(found.size() == wanted.size());
+    for (std::size_t d = 0; d < wanted.size(); ++d) {
+      REQUIRE(found[d].size() == wanted[d].size());
+      for (std::size_t i = 0; i < wanted[d].size(); ++i, ++count) {
+        const double difference = std::abs(static_cast<double>(found[d][i]) - wanted[d][i]);
+        most = std::max(most, difference);
+        sum += difference;
+      }
+    }
+    return std::pair(most, sum / count);
+  };
+  const auto of_type = [&](const std::string& dtype) {
+    return make_entropy_source(made<ByteLm>(config), dtype, at::kCPU)->entropies(documents);
+  };
+  CHECK(differences(of_type("float32")).first < 1e-5);
+  CHECK(of_type("auto") == of_type("float32"));
+  const double bf16 = differences(of_type("bfloat16")).second, int8 = differences(of_type("int8")).second;
+  const double plain_bf16 = differences(entropies(*lm, documents, {at::kBFloat16}, at::kCPU)).second;
+  CHECK(bf16 > 1e-4);
+  CHECK(bf16 == Approx(plain_bf16).epsilon(0.1));  // rounded at the same places
+  CHECK(int8 > 1e-5);
+  CHECK(int8 < 0.05);
+}
+
+TEST_CASE("meta-chunk restarts the context every 8192 positions") {
+  const TemporaryFolder folder;
+  ByteLmConfig config{shape(16, 1, 2), {.window = 24}};
+  save(*made<ByteLm>(config), folder.path.string());
+  Random random(12);
+  const std::vector<Ids> documents = {random_ids(random, 9000), random_ids(random, 50)};
+  ModelOptions options;
+  options.threads = 1;
+  const auto whole = open_entropy_source(folder.path.string(), options)->entropies(documents);
+  options.compat = "meta-chunk";
+  const auto chunked = open_entropy_source(folder.path.string(), options)->entropies(documents);
+  const auto cut = documents[0].begin() + 8192;
+  options.compat = "meta";
+  const auto parts = open_entropy_source(folder.path.string(), options)->entropies(std::vector<Ids>{{documents[0].begin(), cut}, {cut, documents[0].end()}});
+  REQUIRE(chunked[0].size() == 9000);
+  CHECK(std::vector<float>(chunked[0].begin(), chunked[0].begin() + 8192) == parts[0]);
+  CHECK(std::vector<float>(chunked[0].begin() + 8192, chunked[0].end()) == parts[1]);
+  CHECK(std::abs(chunked[0][8192] - whole[0][8192]) > 1e-4);
+  CHECK(chunked[1] == whole[1]);
+}
+
 TEST_CASE("a scorer covers every position of long and short documents once") {
   BltConfig config = small_blt();
   config.encoder.max_positions = config.decoder.max_positions = 64;

@@ -213,6 +213,47 @@ struct AdamW {
   float correction1, correction2;  // 1 - beta^t
 };
 
+// A transformer's layers over many rows in float32 without gradients, in three passes: a block of rows goes through several
+// products while it is in the cache. Weights are packed once, in the order in which these kernels read them. CPU only.
+struct Pack {
+  const float* w;       // [out, in]
+  const float* beside;  // null, or a second matrix of that shape whose rows go between w's (gate and up)
+  float* packed;        // packed_size(out, in, beside) numbers
+  std::int64_t out, in;
+};
+// q, k, v = norm(x) w^T, q and k rotated.
+struct Project {
+  const float* x;                // [rows, dim]
+  const float* norm;             // [dim]
+  const float* w;                // packed [heads * head_dim + 2 * kv_heads * head_dim, dim]: q, then k, then v
+  const float* cos_sin;          // as Rotary's
+  const std::int32_t* position;  // [rows]
+  float *q, *k, *v;              // [rows, heads * head_dim], [rows, kv_heads * head_dim] twice
+  std::int64_t rows, dim, heads, kv_heads, head_dim;
+  float eps;
+  bool rounded;  // what products read and write is rounded to bfloat16
+};
+// x += attended wo^T; x += (silu(n gate^T) * (n up^T)) down^T with n = norm(x).
+struct FeedForward {
+  float* x;               // [rows, dim]
+  const float* attended;  // [rows, width]
+  const float* norm;      // [dim]
+  const float *wo, *gate_up, *down;  // packed [dim, width], [ffn, dim] (gate beside up), [dim, ffn]
+  std::int64_t rows, dim, width, ffn;
+  float eps;
+  bool rounded;
+};
+// Entropies in nats of softmax(norm(x) w^T); no logits are kept.
+struct Surprise {
+  const float* x;     // [rows, dim]
+  const float* norm;  // [dim]
+  const float* w;     // packed [classes, dim]
+  float* entropy;     // [rows]
+  std::int64_t rows, dim, classes;
+  float eps;
+  bool rounded;
+};
+
 struct Table {
   const char* name;  // "portable", "avx2", "avx512", "cuda"
   void (*rms_norm)(const RmsNorm&);
@@ -234,6 +275,12 @@ struct Table {
   void (*residual)(const Residual&);
   void (*cast)(const Cast&);
   void (*put_rows)(const PutRows&);
+  // The CPU's tables only.
+  std::int64_t (*packed_size)(std::int64_t out, std::int64_t in, bool beside) = nullptr;
+  void (*pack)(const Pack&) = nullptr;
+  void (*project)(const Project&) = nullptr;
+  void (*feed_forward)(const FeedForward&) = nullptr;
+  void (*surprise)(const Surprise&) = nullptr;
 };
 
 // How CPU kernels share out tasks; the default runs them in turn. Set once at start, before any kernel runs.

@@ -19,6 +19,10 @@ std::vector<std::vector<float>> entropies(ByteLm& lm, std::span<const std::vecto
 // Errors: input, for NaN among a model's outputs.
 void require_numbers(std::span<const float> values);
 
+// dtype: auto (float32), float32, bfloat16, int8 (weights; CPU only). On the CPU weights are packed anew, unless the hardware multiplies
+// bfloat16 and is asked to. Errors: usage, for int8 on another device.
+std::unique_ptr<EntropySource> make_entropy_source(std::unique_ptr<ByteLm> lm, const std::string& dtype, at::Device device);
+// compat "meta-chunk": documents in chunks of 8192 positions that see nothing of each other.
 std::unique_ptr<EntropySource> open_entropy_source(const std::string& folder, const ModelOptions& options);
 std::unique_ptr<Scorer> open_scorer(const std::string& folder, const ModelOptions& options);
 // As above with a model already in memory.

@@ -2,25 +2,10 @@
 // Norms, rotary embedding, SwiGLU and the losses: one pass over memory each.
 #include <math.h>
 
-#include "vec.h"
+#include "rows.h"
 
 namespace blt::kernels::BLT_ISA {
 namespace {
-
-template <class T>
-void norm_row(const RmsNorm& p, int64_t row) {
-  const float* x = p.x + row * p.dim;
-  T* y = static_cast<T*>(p.y) + row * p.dim;
-  Vec squares{};
-  int64_t i = 0;
-  for (; i + lanes <= p.dim; i += lanes) squares += load(x + i) * load(x + i);
-  float total = sum(squares);
-  for (; i < p.dim; ++i) total += x[i] * x[i];
-  const float inverse = 1.0f / sqrtf(total / static_cast<float>(p.dim) + p.eps);
-  p.inverse_rms[row] = inverse;
-  for (i = 0; i + lanes <= p.dim; i += lanes) store(y + i, load(x + i) * inverse * load(p.w + i));
-  for (; i < p.dim; ++i) put(y + i, x[i] * inverse * p.w[i]);
-}
 
 // With n = x r, r = inverse rms: dx = r (dy w - n mean(dy w n)); dw += dy n.
 template <class T>
@@ -70,9 +55,6 @@ void rotate(const Rotary& p) {
 
 constexpr int64_t flat_part = 16384;
 
-inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }
-inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
 template <class T>
 void gate(const SwiGlu& p) {
   const T *g = static_cast<const T*>(p.gate), *u = static_cast<const T*>(p.up);
@@ -115,31 +97,6 @@ void gate_backward(const SwiGluBackward& p) {
   });
 }
 
-// exp(x - max) of a row into `out`; returns max and the sum.
-template <class T>
-void soft_row(const T* x, int64_t n, float* out, float* top, float* total) {
-  float most = -INFINITY;
-  int64_t i = 0;
-  if (n >= lanes) {
-    Vec m = load(x);
-    for (i = lanes; i + lanes <= n; i += lanes) m = max(m, load(x + i));
-    most = maximum(m);
-  }
-  for (; i < n; ++i) most = get(x + i) > most ? get(x + i) : most;
-  Vec sums{};
-  for (i = 0; i + lanes <= n; i += lanes) {
-    const Vec e = exp(load(x + i) - most);
-    store(out + i, e);
-    sums += e;
-  }
-  float rest = 0;
-  for (; i < n; ++i) rest += out[i] = expf(get(x + i) - most);
-  *top = most;
-  *total = sum(sums) + rest;
-}
-
-constexpr int64_t most_classes = 4096;
-
 template <class T>
 void cross_entropy_rows(const CrossEntropy& p) {
   const int64_t step = rows_per_task(p.classes);
@@ -167,23 +124,12 @@ void cross_entropy_rows(const CrossEntropy& p) {
   });
 }
 
-// H = log Z - sum p x, with x taken relative to the maximum.
 template <class T>
 void entropy_rows(const Entropy& p) {
   const int64_t step = rows_per_task(p.classes);
   for_each_task(parts(p.rows, step), [&](int64_t task) {
-    alignas(64) float soft[most_classes];
-    for (int64_t row = task * step; row < least(p.rows, (task + 1) * step); ++row) {
-      const T* x = static_cast<const T*>(p.logits) + row * p.classes;
-      float top, total;
-      soft_row(x, p.classes, soft, &top, &total);
-      Vec dots{};
-      int64_t i = 0;
-      for (; i + lanes <= p.classes; i += lanes) dots += load(soft + i) * (load(x + i) - top);
-      float weighted = sum(dots);
-      for (; i < p.classes; ++i) weighted += soft[i] * (get(x + i) - top);
-      p.entropy[row] = logf(total) - weighted / total;
-    }
+    for (int64_t row = task * step; row < least(p.rows, (task + 1) * step); ++row)
+      p.entropy[row] = entropy_row(static_cast<const T*>(p.logits) + row * p.classes, p.classes);
   });
 }
 
@@ -193,7 +139,9 @@ void rms_norm(const RmsNorm& p) {
   const int64_t step = rows_per_task(p.dim);
   for_each_task(parts(p.rows, step), [&](int64_t task) {
     for (int64_t row = task * step; row < least(p.rows, (task + 1) * step); ++row) {
-      p.type == Element::f32 ? norm_row<float>(p, row) : norm_row<Bf16>(p, row);
+      const float* x = p.x + row * p.dim;
+      p.inverse_rms[row] = p.type == Element::f32 ? norm_row(x, p.w, p.dim, p.eps, static_cast<float*>(p.y) + row * p.dim)
+                                                  : norm_row(x, p.w, p.dim, p.eps, static_cast<Bf16*>(p.y) + row * p.dim);
     }
   });
 }

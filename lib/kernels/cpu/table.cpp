@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <stdint.h>
+
 #include "blt/kernels/kernels.h"
 
 namespace blt::kernels::BLT_ISA {
@@ -22,6 +24,11 @@ void matvec(const MatVec&);
 void residual(const Residual&);
 void cast(const Cast&);
 void put_rows(const PutRows&);
+int64_t packed_size(int64_t out, int64_t in, bool beside);
+void pack(const Pack&);
+void project(const Project&);
+void feed_forward(const FeedForward&);
+void surprise(const Surprise&);
 
 #define BLT_TEXT_(x) #x
 #define BLT_TEXT(x) BLT_TEXT_(x)
@@ -31,7 +38,8 @@ const Table& table() {
       attention_backward,   swiglu,        swiglu_backward,   cross_entropy, entropy,
       segment_max,          segment_max_backward, hash_rows,  gather_sum,  scatter_sum,
       adamw,                matvec,        residual,    cast,
-      put_rows};
+      put_rows,             packed_size,   pack,        project,     feed_forward,
+      surprise};
   return the_table;
 }
 
