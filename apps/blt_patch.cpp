@@ -10,6 +10,7 @@
 #include "blt/base/units.h"
 #include "blt/config/patch_config.h"
 #include "blt/config/program.h"
+#include "blt/patch/compare_types.h"
 #include "blt/patch/export.h"
 #include "blt/patch/json_lines.h"
 #include "blt/patch/pipeline.h"
@@ -254,7 +255,31 @@ patch::Sample calibration_sample(const CalibrateConfig& c, Invocation& invocatio
   return sample;
 }
 
+void check_comparison(const CalibrateConfig& c) {
+  if (!c.compare_dtypes) return;
+  if (patch::is_shards(c.corpus.inputs.front()))
+    throw usage_error("--compare-dtypes: shards keep the entropies of one type", "give the corpus and --entropy-model");
+  if (c.model.options.dtype != "auto" && c.model.options.dtype != "float32")
+    throw usage_error(cat("--compare-dtypes compares with float32, and --dtype is ", c.model.options.dtype));
+}
+
+std::vector<patch::TypeDifference> compare_types(const CalibrateConfig& c, Invocation& invocation, const patch::Sample& sample,
+                                                 const patch::Rules& rules, const std::vector<patch::CalibrationRow>& rows) {
+  std::vector<patch::TypeDifference> out;
+  ModelOptions options = model_options(c.model, invocation);
+  for (const char* dtype : {"bfloat16", "int8"}) {
+    if (options.device != "cpu" && dtype == std::string("int8")) continue;
+    options.dtype = dtype;
+    patch::Sample other = sample;
+    patch::add_entropies(other, *neural_networks().open_entropy_source(c.model.entropy_model, options), c.newline_reset, invocation.reporter);
+    if (stop_signal()) break;
+    out.push_back(patch::compare_types(dtype, sample, other, rules, rows));
+  }
+  return out;
+}
+
 int run_calibrate(const CalibrateConfig& c, Invocation& invocation) {
+  check_comparison(c);
   patch::Rules rules;
   rules.threshold_add = c.threshold_add;
   rules.max_patch_length = c.max_patch_length;
@@ -265,15 +290,20 @@ int run_calibrate(const CalibrateConfig& c, Invocation& invocation) {
   if (stop_signal()) return 128 + stop_signal();
   auto rows = patch::calibrate_all(sample, rules, schemes, c.patch_sizes);
   patch::add_intervals(rows, sample, rules, static_cast<std::uint64_t>(c.seed));
+  std::vector<patch::TypeDifference> types;
+  if (c.compare_dtypes) types = compare_types(c, invocation, sample, rules, rows);
+  if (stop_signal()) return 128 + stop_signal();
   if (c.json) {
-    const Json report = {{"sample_bytes", sample.bytes},
+    Json report = {{"sample_bytes", sample.bytes},
                          {"sample_pieces", sample.texts.size()},
                          {"seed", c.seed},
                          {"thresholds", patch::to_json(rows)}};
+    if (c.compare_dtypes) report["dtypes"] = patch::to_json(types);
     emit(dump_json(report, 2) + "\n");
   } else {
     emit(cat("sample: ", format_bytes(static_cast<double>(sample.bytes)), " in ",
-             sample.texts.size(), " pieces, seed ", c.seed, "\n", patch::to_text(rows)));
+             sample.texts.size(), " pieces, seed ", c.seed, "\n", patch::to_text(rows),
+             c.compare_dtypes ? "\n" + patch::to_text(types) : ""));
   }
   return 0;
 }
@@ -366,9 +396,11 @@ int main(int argc, char** argv) {
           "Fits thresholds on a sample of the corpus. The intervals tell how far threshold and mean "
           "patch size may lie from those of the whole corpus, with a probability of 95 %, by a "
           "bootstrap over the sample's documents (over its pieces of 4 KiB where it has less than 20 "
-          "documents). With groups (--group-field, or in the shards) their mean patch sizes are told "
-          "too, at the threshold of all.",
-          {{"blt-patch calibrate docs/ -m entropy-model --patch-size 4,4.5,6", "for three sizes"}},
+          "documents). With groups (--group-field, or in the shards), such as languages, their mean patch sizes at the "
+          "threshold of all are told too, and the thresholds that give each group the wished size.",
+          {{"blt-patch calibrate docs/ -m entropy-model --patch-size 4,4.5,6", "for three sizes"},
+           {"blt-patch calibrate corpus.jsonl -m entropy-model --group-field lang", "and for each language"},
+           {"blt-patch calibrate docs/ -m entropy-model --compare-dtypes", "what bfloat16 and int8 would change"}},
           run_calibrate),
   };
   return config::run_program(std::move(program), argc, argv);

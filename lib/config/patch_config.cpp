@@ -79,6 +79,14 @@ void describe_model(Fields& fields, PatchModelConfig& c) {
   model.common = true;
   describe_model_options(fields, c.options, "float32");
   fields.find("device")->same_run = false;
+  Field& dtype = *fields.find("dtype");
+  dtype.choices.push_back("int8");
+  dtype.details =
+      "bfloat16 is faster where the hardware multiplies it; elsewhere it only rounds as that would. int8: weights rounded, with a scale a "
+      "row, on the CPU; the products stay float32. Some boundaries move: calibrate --compare-dtypes tells how many.";
+  Field& compat = *fields.find("compat");
+  compat.choices.push_back("meta-chunk");
+  compat.details += " meta-chunk: as meta, and a document's context restarts every 8192 positions, as Meta's preprocessing does.";
 }
 
 void describe_sample(Fields& fields, std::int64_t& sample_size, std::int64_t& seed) {
@@ -253,6 +261,9 @@ void describe(Fields& fields, CalibrateConfig& c) {
   describe_limits(fields, c.max_patch_length, c.newline_reset);
   describe_sample(fields, c.sample_size, c.seed);
   fields.group("Output");
+  fields.add("compare_dtypes", "--compare-dtypes", &c.compare_dtypes, "",
+             "also tell how many boundaries bfloat16 and int8 would move")
+      .details = "At the thresholds found with float32, on the same sample; int8 on the CPU only.";
   describe_json(fields, c.json);
 }
 

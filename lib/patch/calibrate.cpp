@@ -192,6 +192,15 @@ Json calibration_json(const Calibration& fit, double patch_size, std::uint64_t s
           {"seed", seed}};
 }
 
+std::optional<Calibration> calibrate_within_reach(const Sample& sample, const Rules& rules, double patch_size) {
+  try {
+    return calibrate(sample, rules, patch_size);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    return std::nullopt;
+  }
+}
+
 std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
                                           const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes) {
@@ -203,11 +212,7 @@ std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rul
       CalibrationRow& row = rows.emplace_back();
       row.scheme = scheme;
       row.wished = size;
-      try {
-        row.found = calibrate(sample, own, size);
-      } catch (const Error& error) {
-        if (error.kind() != ErrorKind::usage) throw;
-      }
+      row.found = calibrate_within_reach(sample, own, size);
     }
   }
   return rows;
@@ -218,7 +223,7 @@ std::string to_text(const std::vector<CalibrationRow>& rows) {
     return cat(format_fixed(interval.low, digits), " - ", format_fixed(interval.high, digits));
   };
   Table table({"scheme", "wished", "threshold", "95 %", "bytes/patch", "95 %"});
-  Table groups({"group", "scheme", "wished", "sample", "bytes/patch", "95 %"});
+  Table groups({"group", "scheme", "wished", "sample", "bytes/patch", "95 %", "own threshold", "95 %"});
   bool grouped = false;
   for (const auto& row : rows) {
     const std::string scheme(scheme_name(row.scheme)), wished = format_double(row.wished);
@@ -232,7 +237,8 @@ std::string to_text(const std::vector<CalibrationRow>& rows) {
       grouped = true;
       groups.add({text::escape(group.group), scheme, wished,
                   format_bytes(static_cast<double>(group.bytes)), format_fixed(group.patch_size, 3),
-                  range(group.interval, 3)});
+                  range(group.interval, 3), group.own ? format_double(group.own->threshold) : "out of reach",
+                  group.own ? range(group.own_threshold, 4) : "-"});
     }
   }
   return table.text() + (grouped ? "\n" + groups.text() : "");
@@ -249,11 +255,13 @@ Json to_json(const std::vector<CalibrationRow>& rows) {
     item["threshold_interval"] = {row.threshold.low, row.threshold.high};
     item["patch_size_interval"] = {row.patch_size.low, row.patch_size.high};
     for (const auto& group : row.groups) {
-      item["groups"].push_back(
-          {{"group", text::replace_invalid(group.group)},
-           {"bytes", group.bytes},
-           {"patch_size", group.patch_size},
-           {"patch_size_interval", {group.interval.low, group.interval.high}}});
+      Json& told = item["groups"].emplace_back(
+          Json{{"group", text::replace_invalid(group.group)},
+               {"bytes", group.bytes},
+               {"patch_size", group.patch_size},
+               {"patch_size_interval", {group.interval.low, group.interval.high}}});
+      told["threshold"] = group.own ? Json(group.own->threshold) : Json(nullptr);
+      if (group.own) told["threshold_interval"] = {group.own_threshold.low, group.own_threshold.high};
     }
   }
   return json;

@@ -4,6 +4,8 @@
 // next.
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <numeric>
 #include <set>
 
 #include "blt/base/random.h"
@@ -34,12 +36,10 @@ class Bootstrap {
     }
   }
 
-  // Of the mean patch size of the texts that `counts` holds for.
-  template <class Counts>
-  Interval of(const std::vector<std::uint64_t>& patches, Counts counts) const {
+  // Of the mean patch size.
+  Interval of(const std::vector<std::uint64_t>& patches) const {
     std::vector<double> bytes(units_), cut(units_), sizes;
     for (std::size_t i = 0; i < patches.size(); ++i) {
-      if (!counts(i)) continue;
       bytes[unit_of_[i]] += static_cast<double>(sample_.texts[i].size());
       cut[unit_of_[i]] += static_cast<double>(patches[i]);
     }
@@ -74,7 +74,7 @@ Interval thresholds(const Bootstrap& bootstrap, const Sample& sample, Rules rule
     const auto [entry, fresh] = known.try_emplace(k);
     if (fresh) {
       rules.threshold = threshold_below(values, k);
-      entry->second = bootstrap.of(patches_of(sample, rules), [](std::size_t) { return true; });
+      entry->second = bootstrap.of(patches_of(sample, rules));
     }
     return entry->second;
   };
@@ -92,23 +92,44 @@ Interval thresholds(const Bootstrap& bootstrap, const Sample& sample, Rules rule
   return {first_with(&Interval::high), first_with(&Interval::low)};
 }
 
-std::vector<GroupSize> group_sizes(const Bootstrap& bootstrap, const Sample& sample,
-                                   const std::vector<std::uint64_t>& patches) {
-  const std::set<std::string> names(sample.groups.begin(), sample.groups.end());
-  std::vector<GroupSize> all;
-  if (names.size() < 2) return all;
-  for (const auto& name : names) {
-    const auto inside = [&](std::size_t i) { return sample.groups[i] == name; };
-    GroupSize& group = all.emplace_back(GroupSize{name, 0, 0, bootstrap.of(patches, inside)});
-    std::uint64_t cut = 0;
-    for (std::size_t i = 0; i < patches.size(); ++i) {
-      if (!inside(i)) continue;
-      group.bytes += sample.texts[i].size();
-      cut += patches[i];
-    }
-    group.patch_size = static_cast<double>(group.bytes) / static_cast<double>(cut);
+Sample texts_of(const Sample& sample, const std::string& group) {
+  Sample out;
+  for (std::size_t i = 0; i < sample.texts.size(); ++i) {
+    if (sample.groups[i] != group) continue;
+    out.texts.push_back(sample.texts[i]);
+    out.entropies.push_back(sample.entropies[i]);
+    out.groups.push_back(group);
+    if (!sample.documents.empty()) out.documents.push_back(sample.documents[i]);
+    out.bytes += sample.texts[i].size();
   }
-  return all;
+  return out;
+}
+
+// A group's texts and draws of its own.
+struct Group {
+  std::string name;
+  Sample sample;
+  Bootstrap bootstrap;
+  Group(const Sample& all, const std::string& group, std::uint64_t seed)
+      : name(group), sample(texts_of(all, group)), bootstrap(sample, seed) {}
+};
+
+std::vector<std::unique_ptr<Group>> groups_of(const Sample& sample, std::uint64_t seed) {
+  const std::set<std::string> names(sample.groups.begin(), sample.groups.end());
+  std::vector<std::unique_ptr<Group>> groups;
+  if (names.size() < 2) return groups;
+  for (const auto& name : names) groups.push_back(std::make_unique<Group>(sample, name, seed));
+  return groups;
+}
+
+GroupFit fit_group(const Group& group, const Rules& rules, double wished) {
+  const auto patches = patches_of(group.sample, rules);
+  const auto cut = std::accumulate(patches.begin(), patches.end(), std::uint64_t{0});
+  GroupFit fit{group.name, group.sample.bytes, static_cast<double>(group.sample.bytes) / static_cast<double>(cut),
+               group.bootstrap.of(patches), {}, {}};
+  fit.own = calibrate_within_reach(group.sample, rules, wished);
+  if (fit.own) fit.own_threshold = thresholds(group.bootstrap, group.sample, rules, wished);
+  return fit;
 }
 
 }  // namespace
@@ -116,15 +137,16 @@ std::vector<GroupSize> group_sizes(const Bootstrap& bootstrap, const Sample& sam
 void add_intervals(std::vector<CalibrationRow>& rows, const Sample& sample, const Rules& rules,
                    std::uint64_t seed) {
   const Bootstrap bootstrap(sample, seed);
+  const auto groups = groups_of(sample, seed);
   for (auto& row : rows) {
     if (!row.found) continue;
     Rules own = rules;
     own.scheme = row.scheme;
     own.threshold = row.found->threshold;
     const auto patches = patches_of(sample, own);
-    row.patch_size = bootstrap.of(patches, [](std::size_t) { return true; });
+    row.patch_size = bootstrap.of(patches);
     row.threshold = thresholds(bootstrap, sample, own, row.wished);
-    row.groups = group_sizes(bootstrap, sample, patches);
+    for (const auto& group : groups) row.groups.push_back(fit_group(*group, own, row.wished));
   }
 }
 

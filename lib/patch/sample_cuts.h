@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "blt/patch/calibrate.h"
@@ -13,6 +14,8 @@ namespace blt::patch {
 std::vector<float> compared_values(const Sample& sample, Scheme scheme);
 // A threshold that values[k] and all above exceed, and no other.
 double threshold_below(const std::vector<float>& values, std::size_t k);
+// calibrate(), or nothing where the size is out of reach.
+std::optional<Calibration> calibrate_within_reach(const Sample& sample, const Rules& rules, double patch_size);
 // The number of patches of each text, by all threads.
 std::vector<std::uint64_t> patches_of(const Sample& sample, const Rules& rules);
 

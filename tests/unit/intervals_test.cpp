@@ -4,6 +4,7 @@
 #include "blt/base/random.h"
 #include "blt/base/threads.h"
 #include "blt/patch/calibrate.h"
+#include "blt/patch/compare_types.h"
 
 using namespace blt;
 using namespace blt::patch;
@@ -90,7 +91,7 @@ TEST_CASE("pieces of a document are drawn together, unless documents are few") {
   CHECK(by_pieces == width(few));
 }
 
-TEST_CASE("groups have their own patch sizes at the threshold of all") {
+TEST_CASE("groups have their own patch sizes at the threshold of all, and thresholds of their own") {
   const Sample sample = random_sample(3, 300, 1);
   const CalibrationRow row = rows_of(sample).at(0);
   REQUIRE(row.groups.size() == 2);
@@ -99,7 +100,13 @@ TEST_CASE("groups have their own patch sizes at the threshold of all") {
     CHECK(group.patch_size == Approx(patch_size(sample, row.found->threshold, group.group)));
     CHECK(inside(group.patch_size, group.interval));
     bytes += group.bytes;
+    REQUIRE(group.own);
+    CHECK(group.own->patch_size == Approx(4).epsilon(0.01));
+    CHECK(group.own->patch_size == Approx(patch_size(sample, group.own->threshold, group.group)));
+    CHECK(inside(group.own->threshold, group.own_threshold));
   }
+  CHECK(row.groups[0].own->threshold < row.found->threshold);
+  CHECK(row.groups[1].own->threshold > row.found->threshold);
   CHECK(bytes == sample.bytes);
   CHECK(row.groups[0].interval.low > row.groups[1].interval.high);
   const std::string text = to_text({row});
@@ -110,6 +117,47 @@ TEST_CASE("groups have their own patch sizes at the threshold of all") {
   one.groups.assign(one.groups.size(), "");
   CHECK(rows_of(one).at(0).groups.empty());
   CHECK(to_text(rows_of(one)).find("group") == std::string::npos);
+}
+
+TEST_CASE("a group that cannot have the wished size is told") {
+  Sample sample = random_sample(3, 300, 1);
+  sample.groups[0] = "short";
+  sample.bytes -= sample.texts[0].size();
+  sample.texts[0] = "xyz";
+  sample.bytes += 3;
+  sample.entropies[0] = {1, 1, 1, 1, 1};
+  const CalibrationRow row = rows_of(sample).at(0);
+  REQUIRE(row.groups.size() == 3);
+  CHECK(row.groups[2].group == "short");
+  CHECK(!row.groups[2].own);
+  CHECK(to_json({row}).at(0).at("groups").at(2).at("threshold").is_null());
+  CHECK(to_text({row}).find("out of reach") != std::string::npos);
+}
+
+TEST_CASE("types are compared by the boundaries in one of two only") {
+  Sample sample;
+  sample.texts = {"abcdefgh"};
+  sample.groups = {""};
+  sample.bytes = 8;
+  sample.entropies = {{0, 0, 2, 0, 2, 0, 2, 0, 0, 0}};  // the entropy at p decides whether p + 1 starts a patch
+  Sample other = sample;
+  other.entropies = {{0, 0, 2, 0, 0.5f, 0, 2, 2, 0, 0}};
+  CalibrationRow row;
+  row.found = Calibration{1, 0, 0, 0};
+  row.wished = 3;
+  CalibrationRow unreachable;
+  const TypeDifference found = compare_types("int8", sample, other, Rules{}, {row, unreachable});
+  CHECK(found.mean == Approx(0.35));
+  CHECK(found.largest == Approx(2));
+  REQUIRE(found.cuts.size() == 1);
+  CHECK(found.cuts[0].boundaries == 3);  // 3, 5, 7 beside 3, 7, 8
+  CHECK(found.cuts[0].differing == 2);
+  CHECK(found.cuts[0].share() == Approx(2.0 / 3));
+  CHECK(found.cuts[0].patch_size == Approx(8.0 / 5));
+  CHECK(to_text({found}).find("66.667 %") != std::string::npos);
+  CHECK(to_json({found}).at(0).at("cuts").at(0).at("differing") == 2);
+  other.texts[0] = "other";
+  CHECK_THROWS(compare_types("int8", sample, other, Rules{}, {row}));
 }
 
 TEST_CASE("intervals depend on the seed alone") {

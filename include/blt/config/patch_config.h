@@ -113,6 +113,7 @@ struct CalibrateConfig {
   double threshold_add = 0;
   std::optional<std::int64_t> max_patch_length;
   bool newline_reset = false;
+  bool compare_dtypes = false;
   std::int64_t sample_size = std::int64_t{1} << 20;
   std::int64_t seed = 0;
   bool json = false;

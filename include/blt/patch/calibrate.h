@@ -76,11 +76,13 @@ Json calibration_json(const Calibration& fit, double patch_size, std::uint64_t s
 struct Interval {
   double low = 0, high = 0;
 };
-struct GroupSize {
+struct GroupFit {
   std::string group;
   std::uint64_t bytes = 0;  // of the sample
-  double patch_size = 0;
+  double patch_size = 0;    // at the threshold of all
   Interval interval;
+  std::optional<Calibration> own;  // fitted to the group's texts alone; none: out of reach
+  Interval own_threshold;
 };
 
 // Several schemes and sizes on one sample.
@@ -89,12 +91,12 @@ struct CalibrationRow {
   double wished = 0;
   std::optional<Calibration> found;  // none: out of reach
   Interval threshold, patch_size;    // 95 %: for the wished size; at the threshold found
-  std::vector<GroupSize> groups;     // at the threshold found, when the sample has more than one
+  std::vector<GroupFit> groups;      // when the sample has more than one
 };
 std::vector<CalibrationRow> calibrate_all(const Sample& sample, const Rules& rules,
                                           const std::vector<Scheme>& schemes,
                                           const std::vector<double>& patch_sizes);
-// Fills in 95 % intervals and groups: how far the figures may be from those of the whole corpus, by a bootstrap over the
+// Fills in 95 % intervals and groups (with thresholds of their own): how far the figures may be from those of the whole corpus, by a bootstrap over the
 // sample's documents (over its pieces where there are few documents). The same for the same seed.
 void add_intervals(std::vector<CalibrationRow>& rows, const Sample& sample, const Rules& rules,
                    std::uint64_t seed);
