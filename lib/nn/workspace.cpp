@@ -50,7 +50,8 @@ void Inputs::send() {
   }
   const auto count = static_cast<std::int64_t>(host_.size());
   const auto ints = at::TensorOptions().dtype(at::kInt);
-  if (!copy_.defined() || copy_.numel() < count) copy_ = at::empty({std::max<std::int64_t>(2 * count, 4096)}, ints.device(device_));
+  if (!copy_.defined() || copy_.numel() < count)
+    copy_ = at::empty({std::max<std::int64_t>(2 * count, 4096)}, ints.device(device_));
   copy_.slice(0, 0, count).copy_(at::from_blob(host_.data(), {count}, ints));
   sent_ = typed<std::int32_t>(copy_);
 }
@@ -160,8 +161,8 @@ Matrix Workspace::take(std::int64_t rows, std::int64_t columns, at::ScalarType t
 
 Matrix Workspace::rms_norm(const Matrix& x, const at::Tensor& weight, double eps, at::ScalarType type) {
   const Matrix y = take(x.rows, x.columns, type), inverse = take(x.rows, 1, at::kFloat);
-  run<&kernels::Table::rms_norm>(kernels::RmsNorm{floats(x), typed<float>(weight), y.data, floats(inverse), x.rows, x.columns, static_cast<float>(eps),
-                   element_of(type)});
+  run<&kernels::Table::rms_norm>(kernels::RmsNorm{floats(x), typed<float>(weight), y.data, floats(inverse), x.rows, x.columns,
+                                                  static_cast<float>(eps), element_of(type)});
   return y;
 }
 
@@ -184,16 +185,17 @@ std::vector<Matrix> Workspace::linears(const Matrix& x, std::initializer_list<at
 Matrix Workspace::linear(const Matrix& x, const at::Tensor& weight) { return linears(x, {weight})[0]; }
 
 void Workspace::rotate(const Matrix& x, const at::Tensor& cos_sin, const std::int32_t* position, const AttentionShape& shape) {
-  run<&kernels::Table::rotary>(kernels::Rotary{x.data, typed<float>(cos_sin), position, x.rows, x.columns / shape.head_dim, shape.head_dim, false,
-                 element_of(x.type)});
+  run<&kernels::Table::rotary>(kernels::Rotary{x.data, typed<float>(cos_sin), position, x.rows, x.columns / shape.head_dim,
+                                               shape.head_dim, false, element_of(x.type)});
 }
 
 Matrix Workspace::attention(const Matrix& q, const Matrix& k, const Matrix& v, const Inputs& inputs, const InputRanges& ranges,
                             const AttentionShape& shape) {
   const Matrix out = take(q.rows, q.columns, q.type), log_sum = take(q.rows, shape.heads, at::kFloat);
-  run<&kernels::Table::attention>(kernels::Attention{q.data, k.data, v.data, out.data, floats(log_sum), inputs.at(ranges.first), inputs.at(ranges.last),
-                    inputs.at(ranges.tasks), ranges.task_count, q.rows, k.rows, shape.heads, shape.kv_heads, shape.head_dim,
-                    1.0f / std::sqrt(static_cast<float>(shape.head_dim)), element_of(q.type)});
+  run<&kernels::Table::attention>(kernels::Attention{q.data, k.data, v.data, out.data, floats(log_sum), inputs.at(ranges.first),
+                                                     inputs.at(ranges.last), inputs.at(ranges.tasks), ranges.task_count, q.rows,
+                                                     k.rows, shape.heads, shape.kv_heads, shape.head_dim,
+                                                     1.0f / std::sqrt(static_cast<float>(shape.head_dim)), element_of(q.type)});
   return out;
 }
 
@@ -211,7 +213,8 @@ Matrix Workspace::segment_max(const Matrix& x, const std::int32_t* starts, std::
 
 Matrix Workspace::entropy(const Matrix& logits) {
   const Matrix out = take(logits.rows, 1, at::kFloat);
-  run<&kernels::Table::entropy>(kernels::Entropy{logits.data, floats(out), logits.rows, logits.columns, element_of(logits.type)});
+  run<&kernels::Table::entropy>(
+      kernels::Entropy{logits.data, floats(out), logits.rows, logits.columns, element_of(logits.type)});
   return out;
 }
 
@@ -220,15 +223,16 @@ Matrix Workspace::embedding(const at::Tensor& weight, const std::int32_t* ids, s
 }
 
 // Mapped tables lie on the host, whatever computes: their few rows are summed there.
-Matrix Workspace::hash_embedding(const at::Tensor& weight, const HashTables& tables, const HashInputs& in, const Inputs& inputs) {
+Matrix Workspace::hash_embedding(const at::Tensor& weight, const HashTables& tables, const HashInputs& in,
+                                 const Inputs& inputs) {
   const std::int64_t fresh = in.count - in.skip;
   const Matrix out = embedding(weight, inputs.at(in.ids) + in.skip, fresh);
   if (tables.tables() == 0) return out;
   const Matrix rows = take(tables.tables(), fresh, at::kFloat);  // of int32, as wide
   auto* numbers = static_cast<std::int32_t*>(rows.data);
   run<&kernels::Table::hash_rows>(kernels::HashRows{inputs.at(in.ids), inputs.at(in.start), numbers, inputs.at(in.sizes),
-                    reinterpret_cast<const std::uint64_t*>(inputs.at(in.primes)), in.count, tables.tables(), tables.table_rows,
-                    in.skip});
+                                                    reinterpret_cast<const std::uint64_t*>(inputs.at(in.primes)), in.count,
+                                                    tables.tables(), tables.table_rows, in.skip});
   kernels::GatherSum sum{nullptr, numbers, floats(out), fresh, tables.tables(), tables.table_rows, out.columns, true};
   if (tables.mapped.tables.empty()) {
     sum.table = typed<float>(tables.weight);
@@ -277,7 +281,8 @@ void Workspace::copy(const Matrix& x, const Matrix& to) {
 
 Matrix Workspace::get_rows(const Matrix& from, const std::int32_t* index, std::int64_t count) {
   const Matrix out = take(count, from.columns, at::kFloat);
-  run<&kernels::Table::gather_sum>(kernels::GatherSum{floats(from), index, floats(out), count, 1, from.rows, from.columns, false});
+  run<&kernels::Table::gather_sum>(
+      kernels::GatherSum{floats(from), index, floats(out), count, 1, from.rows, from.columns, false});
   return out;
 }
 

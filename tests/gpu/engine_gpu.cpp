@@ -107,12 +107,11 @@ TEST_CASE("a GPU's logits are those of the CPU") {
     const char* name;
     void (*change)(model::BltConfig&);
   };
-  const Variant variants[] = {{"entropy", [](auto&) {}},
-                              {"no window", [](auto& c) { c.semantics.window = 0; }},
-                              {"cross-attention everywhere", [](auto& c) { c.cross_all_encoder_layers = c.semantics.repool = true; }},
-                              {"strided", [](auto& c) {
-                                 c.patching.scheme = patch::Scheme::strided, c.patching.patch_size = 4, c.patcher.reset();
-                               }}};
+  const Variant variants[] = {
+      {"entropy", [](auto&) {}},
+      {"no window", [](auto& c) { c.semantics.window = 0; }},
+      {"cross-attention everywhere", [](auto& c) { c.cross_all_encoder_layers = c.semantics.repool = true; }},
+      {"strided", [](auto& c) { c.patching.scheme = patch::Scheme::strided, c.patching.patch_size = 4, c.patcher.reset(); }}};
   for (const auto& variant : variants) {
     INFO(variant.name);
     auto c = config();

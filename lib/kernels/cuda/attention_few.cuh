@@ -13,7 +13,7 @@ struct AttentionFewKernel {
   static constexpr const char* name = "attention of a few queries";
   static constexpr int threads = 256;
   static constexpr int warps = threads / warp;
-  static constexpr int keys = 4;  // of a warp at a time
+  static constexpr int keys = 4;        // of a warp at a time
   static constexpr int own = D / warp;  // numbers of a head that a lane holds: lane, lane + 32, ...
 
   struct Shared {

@@ -41,8 +41,7 @@ struct MatVecKernel : WarpRows {
 
   BLT_DEVICE static bool whole_chunks(const MatVec& p) {
     bool whole = p.in % chunk == 0 && reinterpret_cast<uintptr_t>(p.x) % 16 == 0;
-    for (int64_t i = 0; i < p.count; ++i)
-      whole = whole && reinterpret_cast<uintptr_t>(p.parts[i].w) % 16 == 0;
+    for (int64_t i = 0; i < p.count; ++i) whole = whole && reinterpret_cast<uintptr_t>(p.parts[i].w) % 16 == 0;
     return whole;
   }
 
