@@ -30,7 +30,7 @@ void check(const GenerateConfig& c) {
   }
   if (c.speculate != "off" && c.engine == "exact")
     throw usage_error("--speculate needs --engine cached");
-  if (c.draft && c.speculate == "off") throw usage_error("--draft needs --speculate heads or latent");
+  if (c.draft && c.speculate == "off") throw usage_error("--draft needs --speculate");
   if (c.show_patches && c.json) throw usage_error("--show-patches and --json exclude each other");
   if (c.show_patches && c.raw) throw usage_error("--show-patches and --raw exclude each other");
   if (c.raw && c.json)
@@ -176,13 +176,14 @@ void describe_engine(Fields& fields, GenerateConfig& c) {
       "Both give the same text up to rounding; exact is slow and there to check the other.";
   Field& speculate = fields.add("speculate", "--speculate", &c.speculate, "SOURCE",
                                 "draft bytes and check them together; the text's distribution stays the same");
-  speculate.choices = {"off", "heads", "latent"};
+  speculate.choices = {"off", "heads", "latent", "lookup"};
   speculate.common = true;
   speculate.details =
       "heads: prediction heads that blt-train --mtp trained. latent: a BLT's decoder goes on past the patch with the latent "
-      "that it has. -v tells how many drafted bytes were kept.";
+      "that it has. lookup: any model; what followed where the last 6 bytes stood before, in the prompt or in the text. -v tells "
+      "how many drafted bytes were kept.";
   Field& draft = fields.add("draft", "--draft", &c.draft, "N",
-                            "bytes to draft at a time; otherwise as many as there are heads, or 6");
+                            "bytes to draft at a time; otherwise as many as there are heads, 6 (latent), 12 (lookup)");
   draft.min = 1;
   draft.max = 31;  // with the byte before them, kernels::few_rows
 }

@@ -49,7 +49,7 @@ std::vector<Candidate> residual(const std::vector<Candidate>& target, const std:
 
 }  // namespace
 
-Choices::Choices(Engine& engine, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
+Choices::Choices(Engine& engine, std::span<const patch::TokenId> prompt, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
                  Speculation speculation, std::int64_t draft)
     : engine_(engine),
       first_(logits.begin(), logits.end()),
@@ -59,6 +59,9 @@ Choices::Choices(Engine& engine, std::span<const float> logits, const Sampler& s
       draft_(speculation == Speculation::off ? 0 : draft),
       position_(engine.position()) {
   if (constraint_) constraint_->reset();
+  if (speculation_ == Speculation::lookup) {
+    for (const auto id : prompt) lookup_.append(id);
+  }
 }
 
 patch::TokenId Choices::next(std::int64_t wanted) {
@@ -75,6 +78,7 @@ void Choices::refill(std::int64_t wanted) {
 void Choices::take(patch::TokenId id) {
   advance(id);
   ready_.push_back(id);
+  if (speculation_ == Speculation::lookup) lookup_.append(id);
 }
 
 void Choices::advance(patch::TokenId id) {
@@ -90,6 +94,7 @@ std::vector<Choices::Draft> Choices::draft(std::int64_t most) {
   const patch::TokenId last = ready_.back();
   std::vector<Draft> out;
   if (most <= 0) return out;
+  if (speculation_ == Speculation::lookup) return look_up(most);
   const bool heads = speculation_ == Speculation::heads;
   const std::span<const float> ahead = heads ? engine_.future() : std::span<const float>();
   if (heads) most = std::min(most, engine_.heads() - 1);
@@ -114,6 +119,18 @@ std::vector<Choices::Draft> Choices::draft(std::int64_t most) {
   }
   if (guesses > 0) engine_.rollback(guesses);
   counts_.guesses += guesses;
+  counts_.drafted += static_cast<std::int64_t>(out.size());
+  return out;
+}
+
+// What is drafted is certain of itself: it stays with the probability that the model gives it.
+std::vector<Choices::Draft> Choices::look_up(std::int64_t most) {
+  std::vector<Draft> out;
+  for (const auto id : lookup_.next(most)) {
+    if (constraint_ && !constraint_->allowed().has(static_cast<std::uint8_t>(id - patch::byte_offset))) break;
+    advance(id);
+    out.push_back({id, {{id, 1.0}}});
+  }
   counts_.drafted += static_cast<std::int64_t>(out.size());
   return out;
 }

@@ -11,13 +11,14 @@
 #include "blt/generate/engine.h"
 #include "blt/generate/generate.h"
 #include "blt/generate/sampler.h"
+#include "lookup.h"
 
 namespace blt::generate {
 
 class Choices {
  public:
-  // logits: after the prompt that the engine holds. draft: ids at most that are tried together, 0 without speculation.
-  Choices(Engine& engine, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
+  // logits: after the prompt, which the engine holds. draft: ids at most that are tried together, 0 without speculation.
+  Choices(Engine& engine, std::span<const patch::TokenId> prompt, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
           Speculation speculation, std::int64_t draft);
 
   // wanted: ids that are still of use, this one included.
@@ -36,6 +37,7 @@ class Choices {
   void refill(std::int64_t wanted);
   void try_drafts(const std::vector<Draft>& drafts);
   std::vector<Draft> draft(std::int64_t most);
+  std::vector<Draft> look_up(std::int64_t most);
   std::vector<Candidate> candidates(std::span<const float> logits) const;
   void take(patch::TokenId id);
   void advance(patch::TokenId id);
@@ -46,6 +48,7 @@ class Choices {
   Constraint* constraint_;
   Speculation speculation_;
   std::int64_t draft_;
+  Lookup lookup_;
   std::vector<patch::TokenId> ready_;  // chosen; all but the last are in the engine
   std::size_t given_ = 0;
   std::int64_t position_;

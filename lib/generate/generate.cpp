@@ -32,13 +32,15 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
 // Of ids drafted together: what the heads can say; from a stale latent about a patch and a half.
 std::int64_t draft_of(const GenerateConfig& c, const Engine& engine) {
   if (c.draft) return *c.draft;
-  return c.speculate == "heads" ? engine.heads() - 1 : 6;
+  return c.speculate == "heads" ? engine.heads() - 1 : c.speculate == "lookup" ? 12 : 6;
 }
 
 }  // namespace
 
 Speculation speculation_of(const GenerateConfig& c) {
-  return c.speculate == "heads" ? Speculation::heads : c.speculate == "latent" ? Speculation::latent : Speculation::off;
+  if (c.speculate == "heads") return Speculation::heads;
+  if (c.speculate == "latent") return Speculation::latent;
+  return c.speculate == "lookup" ? Speculation::lookup : Speculation::off;
 }
 
 // Bytes on their way out: what may begin a stop string waits, then what is part of a character or
@@ -88,15 +90,14 @@ class Generator::Stream {
   bool open_ = true;
 };
 
-bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
+bool Generator::take_prompt(std::span<const patch::TokenId> ids, std::string_view prompt, Stream& stream) {
   engine_.reset();
-  const auto ids = patch::encode(prompt, true, false);
   // In pieces, to see a stop signal between them; the exact engine computes all anew for each
   // piece.
   const std::size_t piece = config_.engine == "exact" ? ids.size() : 4096;
   for (std::size_t at = 0; at < ids.size(); at += piece) {
     if (stop_signal()) return false;
-    logits_ = engine_.prefill(std::span(ids).subspan(at, std::min(piece, ids.size() - at)));
+    logits_ = engine_.prefill(ids.subspan(at, std::min(piece, ids.size() - at)));
     warn_length();
   }
   if (!config_.echo) return true;
@@ -105,8 +106,8 @@ bool Generator::take_prompt(std::string_view prompt, Stream& stream) {
   return stream.flush();
 }
 
-std::string Generator::run(std::uint64_t seed, Stream& stream, Completion& out) {
-  Choices choices(engine_, logits_, Sampler(sampler_options(config_), seed), constraint_, speculation_of(config_),
+std::string Generator::run(std::span<const patch::TokenId> prompt, std::uint64_t seed, Stream& stream, Completion& out) {
+  Choices choices(engine_, prompt, logits_, Sampler(sampler_options(config_), seed), constraint_, speculation_of(config_),
                   draft_of(config_, engine_));
   while (out.steps < config_.max_bytes && !choices.complete()) {
     if (stop_signal()) return "signal";
@@ -146,10 +147,11 @@ Completion Generator::complete(std::string_view prompt, std::uint64_t seed, cons
   Completion out;
   Stream stream(config_, write);
   const Clock prompt_clock;
-  const bool ready = take_prompt(prompt, stream);
+  const auto ids = patch::encode(prompt, true, false);
+  const bool ready = take_prompt(ids, prompt, stream);
   out.prompt_seconds = prompt_clock.seconds();
   const Clock clock;
-  out.finish_reason = ready ? run(seed, stream, out) : stop_signal() ? "signal" : "closed";
+  out.finish_reason = ready ? run(ids, seed, stream, out) : stop_signal() ? "signal" : "closed";
   out.seconds = clock.seconds();
   stream.finish();
   out.text = stream.text();

@@ -20,7 +20,7 @@ namespace blt::generate {
 // Where text goes. Returns false when nobody reads it any more.
 using Write = std::function<bool(std::string_view)>;
 
-enum class Speculation { off, heads, latent };
+enum class Speculation { off, heads, latent, lookup };
 Speculation speculation_of(const GenerateConfig& config);
 
 struct DraftCounts {
@@ -55,8 +55,8 @@ class Generator {
 
  private:
   class Stream;
-  bool take_prompt(std::string_view prompt, Stream& stream);
-  std::string run(std::uint64_t seed, Stream& stream, Completion& out);
+  bool take_prompt(std::span<const patch::TokenId> ids, std::string_view prompt, Stream& stream);
+  std::string run(std::span<const patch::TokenId> prompt, std::uint64_t seed, Stream& stream, Completion& out);
   void warn_length();
   void tell_progress(const Completion& completion, bool finished);
 

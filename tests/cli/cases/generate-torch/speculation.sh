@@ -11,6 +11,8 @@ generate --greedy --raw -q --speculate latent > latent
 same plain latent
 generate --greedy --raw -q --speculate latent --draft 1 > one
 same plain one
+generate --greedy --raw -q --speculate lookup > lookup
+same plain lookup
 generate --greedy --raw -q --utf8 > utf8
 generate --greedy --raw -q --utf8 --speculate latent --draft 9 > utf8-latent
 same utf8 utf8-latent
