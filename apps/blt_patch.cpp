@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "blt/base/error.h"
+#include "blt/base/ranks.h"
 #include "blt/base/signals.h"
 #include "blt/base/units.h"
 #include "blt/config/patch_config.h"
@@ -96,14 +97,22 @@ std::string report_text(const patch::PipelineResult& result, const Config& c) {
   const auto bytes = [](std::uint64_t n) { return format_bytes(static_cast<double>(n)); };
   if (c.dry_run) {
     const std::string size = result.file_bytes ? cat(" (", bytes(result.file_bytes), ")") : "";
+    const std::string done = result.parts_done ? cat("; ", result.parts_done, " of ", result.parts,
+                                                     " parts are done already")
+                                               : "";
     return cat("would read ", result.files.size(), result.files.size() == 1 ? " file" : " files",
-               size, " and write ", c.output, "\n");
+               size, " and write ", c.output, done, "\n");
   }
+  const bool share = result.ranks.size > 1 && !result.complete;
+  const std::string head = share ? cat(c.output, ", rank ", result.ranks.rank, " of ", result.ranks.size, ": ")
+                                 : c.output + ": ";
   std::string text =
-      cat(c.output, ": ", count(result.documents), " documents, ", bytes(result.bytes), ", ",
+      cat(head, count(result.documents), " documents, ", bytes(result.bytes), ", ",
           count(result.patches), " patches, ", format_fixed(result.mean_patch_size(), 3),
           " bytes a patch, in ", result.shards, result.shards == 1 ? " shard of " : " shards of ",
           bytes(result.shard_bytes), "\n");
+  if (share)
+    text += cat("waiting for other ranks: ", result.parts_done, " of ", result.parts, " parts are done\n");
   if (result.left_out)
     text += cat("left out: ", count(result.left_out), " documents of the other half\n");
   return text;
@@ -112,11 +121,24 @@ std::string report_text(const patch::PipelineResult& result, const Config& c) {
 template <class Config>
 int report(const patch::PipelineResult& result, const Config& c, Invocation& invocation) {
   if (result.signal) {
-    invocation.reporter.warn(cat("stopped by signal ", result.signal, "; nothing was written"));
+    invocation.reporter.warn(
+        cat("stopped by signal ", result.signal, "; ",
+            result.parts_done == 0
+                ? "nothing was written"
+                : cat(result.parts_done, " of ", result.parts,
+                      " parts are done, and the same command goes on with the rest")));
     return 128 + result.signal;
   }
   emit(c.json ? dump_json(patch::to_json(result), 2) + "\n" : report_text(result, c));
   return 0;
+}
+
+// What the options say, else the launcher.
+Ranks ranks_of(const PatchConfig& c) {
+  if (c.rank.has_value() != c.world_size.has_value())
+    throw usage_error("--rank and --world-size go together");
+  if (c.rank) return {static_cast<std::size_t>(*c.rank), static_cast<std::size_t>(*c.world_size)};
+  return ranks_of_environment().value_or(Ranks{});
 }
 
 int run_shards(const PatchConfig& c, Invocation& invocation) {
@@ -125,6 +147,7 @@ int run_shards(const PatchConfig& c, Invocation& invocation) {
   options.output = c.output;
   options.force = c.force;
   options.dry_run = c.dry_run;
+  options.ranks = ranks_of(c);
   options.rules = rules_with_fit(c.rules, options.mean_patch_size);
   options.sample_bytes = static_cast<std::uint64_t>(c.sample_size);
   options.seed = static_cast<std::uint64_t>(c.seed);

@@ -70,7 +70,7 @@ _blt_patch() {
       esac
       ;;
     *)
-      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --entropy-type --level --json -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype --compat -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -o --output -f --force -n --dry-run --shard-size --keep-entropies --entropy-type --level --json --rank --world-size -s --scheme -t --threshold -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed -m --entropy-model --device --dtype --compat -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;

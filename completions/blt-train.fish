@@ -14,7 +14,7 @@ complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l data -r -d 'fi
 complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l format -x -a 'auto jsonl text binary' -d 'how files are read; auto: by their names'
 complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l split-lines -d 'plain text: one document a line'
 complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l field -r -d 'the JSON field with the text'
-complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l on-error -x -a 'fail skip' -d 'what a bad record does'
+complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l on-error -x -a 'fail skip' -d 'what a bad record or an unreadable file does'
 complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l preset -x -a 'tiny small base 100m' -d 'shape of the byte LM'
 complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l init -r -d 'start from this model folder (any layout) instead of a preset'
 complete -c blt-train -n '__fish_seen_subcommand_from entropy' -l window -r -d 'positions that byte attention sees; 0: all; default: the preset'\''s'

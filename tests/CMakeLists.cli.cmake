@@ -36,6 +36,9 @@ foreach(program patch train generate stats)
     COMMAND ${BLT_BASH} ${CMAKE_CURRENT_SOURCE_DIR}/cli/documents blt-${program})
 endforeach()
 
+blt_script_test(fault/kill_resume LABELS fault TIMEOUT 300
+  COMMAND ${BLT_BASH} ${CMAKE_CURRENT_SOURCE_DIR}/fault/kill_resume)
+
 blt_script_test(structure/includes LABELS structure
   COMMAND ${BLT_BASH} ${CMAKE_CURRENT_SOURCE_DIR}/structure/includes ${PROJECT_SOURCE_DIR})
 blt_script_test(structure/includes_self_test LABELS structure

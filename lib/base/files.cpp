@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <system_error>
 
 #include "blt/base/error.h"
@@ -52,7 +53,14 @@ std::string without_trailing_slash(std::string path) {
   return path;
 }
 
-std::string temporary_name(const std::string& path) { return cat(path, ".tmp-", ::getpid()); }
+// Process ids alone are not unique where several machines write to one folder.
+std::string temporary_name(const std::string& path) {
+  static const std::uint64_t unique = [] {
+    std::random_device random;
+    return (std::uint64_t{random()} << 32 | random()) ^ static_cast<std::uint64_t>(::getpid());
+  }();
+  return cat(path, ".tmp-", unique);
+}
 
 }  // namespace
 
@@ -116,18 +124,22 @@ StagedFolder::~StagedFolder() {
 }
 
 void StagedFolder::commit() {
-  sync_folder(temporary_);
-  // An old folder moves aside first: at no moment is there neither the old nor the new one under some name.
-  const std::string old = cat(path_, ".old-", ::getpid());
-  const bool replace = fs::exists(path_);
-  if (replace && ::rename(path_.c_str(), old.c_str()) != 0) throw output_failure(path_, errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int error = errno;
-    if (replace) ::rename(old.c_str(), path_.c_str());
-    throw output_failure(path_, error);
-  }
+  move_folder(temporary_, path_, fs::exists(path_));
   committed_ = true;
-  sync_folder(parent_of(path_));
+}
+
+void move_folder(const std::string& from, const std::string& raw_to, bool replace) {
+  const std::string to = without_trailing_slash(raw_to);
+  sync_folder(from);
+  // An old folder moves aside first: at no moment is there neither the old nor the new one under some name.
+  const std::string old = cat(to, ".old-", ::getpid());
+  if (replace && ::rename(to.c_str(), old.c_str()) != 0) throw output_failure(to, errno);
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    const int error = errno;
+    if (replace) ::rename(old.c_str(), to.c_str());
+    throw output_failure(to, error);
+  }
+  sync_folder(parent_of(to));
   std::error_code ignored;
   if (replace) fs::remove_all(old, ignored);
 }
@@ -189,6 +201,16 @@ void write_file(const std::string& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text);
   file.commit();
+}
+
+bool write_file_once(const std::string& path, std::string_view text) {
+  const std::string whole = temporary_name(path) + "-whole";
+  write_file(whole, text);
+  const int error = ::link(whole.c_str(), path.c_str()) == 0 ? 0 : errno;
+  ::unlink(whole.c_str());
+  if (error && error != EEXIST) throw output_failure(path, error);
+  if (error == 0) sync_folder(parent_of(path));
+  return error == 0;
 }
 
 void check_output_path(const std::string& raw_path, bool force) {

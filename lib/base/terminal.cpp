@@ -62,9 +62,21 @@ class TerminalReporter final : public Reporter {
     return unit == "B" ? format_bytes(value) : format_count(value) + " " + unit;
   }
 
+  // `unit` a second since the stage began.
+  double rate_of(const Progress& progress) const {
+    const double elapsed = seconds_since(start_);
+    return elapsed > 0 ? static_cast<double>(progress.done - first_done_) / elapsed : 0;
+  }
+
+  // Seconds; 0: done or not known.
+  static double time_left(const Progress& progress, double rate) {
+    if (progress.finished || rate <= 0 || progress.total <= progress.done) return 0;
+    return static_cast<double>(progress.total - progress.done) / rate;
+  }
+
   void print_line(const Progress& progress) {
     const double elapsed = seconds_since(start_);
-    const double rate = elapsed > 0 ? static_cast<double>(progress.done - first_done_) / elapsed : 0;
+    const double rate = rate_of(progress), left = time_left(progress, rate);
     std::string line = progress.stage + ": " + amount(static_cast<double>(progress.done), progress.unit);
     if (progress.total > 0) {
       const double share = static_cast<double>(progress.done) / static_cast<double>(progress.total);
@@ -75,8 +87,8 @@ class TerminalReporter final : public Reporter {
     for (const auto& [name, value] : progress.fields) line += ", " + name + " " + value;
     if (progress.finished) {
       line += ", " + format_seconds(elapsed);
-    } else if (rate > 0 && progress.total > progress.done) {
-      line += ", " + format_seconds(static_cast<double>(progress.total - progress.done) / rate) + " left";
+    } else if (left > 0) {
+      line += ", " + format_seconds(left) + " left";
     }
     if (options_.progress == "bar") {
       std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), progress.finished ? "\n" : "");
@@ -88,8 +100,11 @@ class TerminalReporter final : public Reporter {
   }
 
   void print_json(const Progress& progress) {
-    Json line = {{"stage", progress.stage}, {"done", progress.done},         {"total", progress.total},
-                 {"unit", progress.unit},   {"seconds", seconds_since(start_)}, {"finished", progress.finished}};
+    const double rate = rate_of(progress);
+    Json line = {{"stage", progress.stage}, {"done", progress.done},
+                 {"total", progress.total}, {"unit", progress.unit},
+                 {"rate", rate},            {"seconds_left", time_left(progress, rate)},
+                 {"seconds", seconds_since(start_)}, {"finished", progress.finished}};
     for (const auto& [name, value] : progress.fields) line[name] = value;
     std::fprintf(stderr, "%s\n", dump_json(line).c_str());
   }

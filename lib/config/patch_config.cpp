@@ -106,14 +106,14 @@ void describe_json(Fields& fields, bool& json) {
 }
 
 template <class Config>
-void describe_output(Fields& fields, Config& c) {
+void describe_output(Fields& fields, Config& c, const char* output_details) {
   fields.group("Output");
   Field& output =
       fields.add("output", "-o,--output", &c.output, "DIR", "the folder of shards to make");
   output.required = true;
   output.common = true;
   output.same_run = false;
-  output.details = "It appears when it is complete, or not at all.";
+  output.details = output_details;
   Field& force = fields.add("force", "-f,--force", &c.force, "", "replace an existing folder");
   force.common = true;
   force.same_run = false;
@@ -125,6 +125,22 @@ void describe_output(Fields& fields, Config& c) {
                             "document bytes after which a new shard starts");
   shard.sized = true;
   shard.min = 1024;
+}
+
+void describe_ranks(Fields& fields, std::optional<std::int64_t>& rank,
+                    std::optional<std::int64_t>& world_size) {
+  fields.group("Several processes");
+  Field& one = fields.add("rank", "--rank", &rank, "N",
+                          "which of the processes that share the work this is, from 0");
+  one.min = 0;
+  one.same_run = false;
+  one.details =
+      "Without it the variables of torchrun, mpirun or srun tell. All processes get the same "
+      "options and see the same files, also from other machines. The one that completes the last "
+      "part makes the folder; whichever are cut off, any number of processes go on with the rest.";
+  Field& all = fields.add("world_size", "--world-size", &world_size, "N", "how many these are");
+  all.min = 1;
+  all.same_run = false;
 }
 
 void describe_level(Fields& fields, std::int64_t& compression_level) {
@@ -142,7 +158,13 @@ constexpr const char* fitted_size =
 
 void describe(Fields& fields, PatchConfig& c) {
   describe_corpus(fields, c.corpus, "corpus files or folders, - for standard input");
-  describe_output(fields, c);
+  describe_output(fields, c,
+                  "It appears when it is complete, or not at all. Until then DIR.partial holds what is "
+                  "done; the same command goes on with it, other options are refused, --force begins "
+                  "anew.");
+  fields.find("shard_size")->details =
+      "Large plain files of lines are shared out in ranges of about this size, small files in groups "
+      "up to it, other files whole.";
   fields.add("keep_entropies", "--keep-entropies", &c.keep_entropies, "",
              "store the entropies too");
   Field& type = fields.add("entropy_type", "--entropy-type", &c.entropy_type, "TYPE",
@@ -153,6 +175,7 @@ void describe(Fields& fields, PatchConfig& c) {
       "model gave.";
   describe_level(fields, c.level);
   describe_json(fields, c.json);
+  describe_ranks(fields, c.rank, c.world_size);
   describe_rules(fields, c.rules, fitted_size);
   describe_sample(fields, c.sample_size, c.seed);
   describe_model(fields, c.model);
@@ -215,7 +238,7 @@ void describe(Fields& fields, VerifyConfig& c) {
 void describe(Fields& fields, RecutConfig& c) {
   fields.positional("SHARDS", &c.inputs, "folders of shards, or single shard files").required =
       true;
-  describe_output(fields, c);
+  describe_output(fields, c, "It appears when it is complete, or not at all.");
   fields.add("drop_entropies", "--drop-entropies", &c.drop_entropies, "",
              "leave the entropies out; else they are kept as they are");
   describe_level(fields, c.level);

@@ -10,7 +10,7 @@ void describe_reading(Fields& fields, std::string& format, bool& split_lines, st
   fields.add("split_lines", "--split-lines", &split_lines, "", "plain text: one document a line");
   fields.add("field", "--field", &field, "NAME", "the JSON field with the text").details =
       "Without it: text, else content.";
-  fields.add("on_error", "--on-error", &on_error, "POLICY", "what a bad record does").choices = {"fail", "skip"};
+  fields.add("on_error", "--on-error", &on_error, "POLICY", "what a bad record or an unreadable file does").choices = {"fail", "skip"};
 }
 
 void describe_device(Fields& fields, std::string& device, std::string& dtype, const char* automatic) {

@@ -7,6 +7,7 @@
 
 #include "blt/base/error.h"
 #include "blt/base/hash.h"
+#include "blt/io/pieces.h"
 #include "blt/io/source.h"
 #include "json_record.h"
 #include "line_reader.h"
@@ -48,6 +49,11 @@ void check_options(const DocumentOptions& options) {
     throw usage_error("the largest document size must be above 0");
 }
 
+// An error that on_error=skip does not pass over.
+struct ChangedFile : Error {
+  explicit ChangedFile(std::string message) : Error(ErrorKind::input, std::move(message)) {}
+};
+
 bool blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
@@ -56,39 +62,65 @@ bool blank(std::string_view line) {
 
 struct DocumentReader::Impl {
   DocumentOptions options;
-  std::vector<std::string> files;
+  std::vector<FilePiece> pieces;
+  LineCounter own_counter;
+  LineCounter* counter = &own_counter;
   std::uint64_t total = 0;
   JsonRecordParser json;
   DocumentCounts counts;
   std::vector<std::string> messages;
 
   // The file that is open.
-  std::size_t next_file = 0;
+  std::size_t next_piece = 0;
   Format format = Format::text;
   std::unique_ptr<ByteSource> source;
   std::optional<LineReader> lines;
-  std::uint64_t closed_bytes = 0;  // read from the files before it
+  std::optional<std::uint64_t> lines_before;  // the piece, once somebody asked
+  std::uint64_t closed_bytes = 0;             // read from the files before it
 
-  explicit Impl(DocumentOptions given) : options(std::move(given)), json(options) {}
+  explicit Impl(DocumentOptions given) : options(std::move(given)), json(options) {
+    check_options(options);
+  }
 
-  const std::string& file() const { return files[next_file - 1]; }
+  const FilePiece& piece() const { return pieces[next_piece - 1]; }
+  const std::string& file() const { return piece().path; }
 
-  std::string place() const { return lines ? cat(file(), ":", lines->number()) : file(); }
+  std::string place() {
+    if (!lines) return file();
+    if (!lines_before)
+      lines_before = piece().begin == 0 ? 0 : counter->lines_before(file(), piece().begin);
+    return cat(file(), ":", *lines_before + lines->number());
+  }
 
-  bool open_next() {
-    if (next_file == files.size()) return false;
-    ++next_file;
+  void open_next() {
+    ++next_piece;
     format = format_of(options, file());
-    source = open_source(file());
+    check_size(piece().file_bytes ? source_size(file()) : 0, piece().file_bytes);
+    source = piece().end ? open_range(file(), piece().begin, piece().end) : open_source(file());
     if (format == Format::jsonl || format == Format::text_lines) {
       lines.emplace(*source, options.max_document_bytes, JsonRecordParser::padding());
     }
-    return true;
+  }
+
+  // What was planned for one file would be done to another.
+  void check_size(std::uint64_t bytes, std::uint64_t planned) const {
+    if (planned && bytes != planned)
+      throw ChangedFile(cat(file(), ": has ", bytes, " bytes now, and had ", planned,
+                             " when the run was planned"));
+  }
+
+  void end_of_piece() {
+    const FilePiece& done = piece();
+    const std::uint64_t skipped_bytes = done.end ? done.begin : 0;
+    check_size(skipped_bytes + source->position(), done.end ? done.end : done.file_bytes);
+    if (lines && lines_before && done.end)
+      counter->tell(done.path, done.end, *lines_before + lines->number());
   }
 
   void close() {
-    closed_bytes += source->position();
+    if (source) closed_bytes += source->position();
     lines.reset();
+    lines_before.reset();
     source.reset();
   }
 
@@ -96,6 +128,10 @@ struct DocumentReader::Impl {
   void refuse(const std::string& reason) {
     std::string message = cat(place(), ": ", reason);
     if (options.on_error == "fail") throw input_error(message);
+    leave_out(std::move(message));
+  }
+
+  void leave_out(std::string message) {
     ++counts.skipped;
     if (messages.size() < max_messages) messages.push_back(std::move(message));
   }
@@ -108,13 +144,13 @@ struct DocumentReader::Impl {
     std::string_view line;
     for (;;) {
       const auto result = lines->next(line);
-      if (result == LineReader::Result::end) return false;
+      if (result == LineReader::Result::end) break;
       if (result == LineReader::Result::too_long) {
         refuse(too_long("the line"));
         continue;
       }
       std::size_t allocated = lines->allocated(line);
-      if (lines->number() == 1 && line.starts_with(utf8_bom)) {
+      if (piece().begin == 0 && lines->number() == 1 && line.starts_with(utf8_bom)) {
         line.remove_prefix(utf8_bom.size());
         allocated -= utf8_bom.size();
       }
@@ -126,13 +162,15 @@ struct DocumentReader::Impl {
       if (document.id.empty()) document.id = place();
       return true;
     }
+    end_of_piece();
+    return false;
   }
 
   bool read_line(Document& document) {
     std::string_view line;
     for (;;) {
       const auto result = lines->next(line);
-      if (result == LineReader::Result::end) return false;
+      if (result == LineReader::Result::end) break;
       if (result == LineReader::Result::too_long) {
         refuse(too_long("the line"));
       } else if (!line.empty()) {
@@ -142,6 +180,8 @@ struct DocumentReader::Impl {
         return true;
       }
     }
+    end_of_piece();
+    return false;
   }
 
   // The whole file as one document; an empty file is none. False at its end.
@@ -164,6 +204,7 @@ struct DocumentReader::Impl {
       }
     }
     text.resize(used);
+    end_of_piece();
     document.id = file();
     document.group.clear();
     return used > 0;
@@ -183,29 +224,44 @@ struct DocumentReader::Impl {
   }
 };
 
-DocumentReader::DocumentReader(const std::vector<std::string>& inputs, DocumentOptions options) {
-  check_options(options);
-  impl_ = std::make_unique<Impl>(std::move(options));
-  impl_->files = expand_inputs(inputs);
+DocumentReader::DocumentReader(const std::vector<std::string>& inputs, DocumentOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {
   bool known = true;
-  for (const auto& file : impl_->files) {
+  for (auto& file : expand_inputs(inputs)) {
     const std::uint64_t size = source_size(file);
     known = known && (size > 0 || file != "-");
     impl_->total += size;
+    impl_->pieces.push_back({std::move(file)});
   }
   if (!known) impl_->total = 0;
+}
+DocumentReader::DocumentReader(std::vector<FilePiece> pieces, DocumentOptions options,
+                               LineCounter& lines)
+    : impl_(std::make_unique<Impl>(std::move(options))) {
+  impl_->pieces = std::move(pieces);
+  impl_->counter = &lines;
+  for (const auto& piece : impl_->pieces)
+    impl_->total += piece.end ? piece.end - piece.begin : piece.file_bytes;
 }
 DocumentReader::~DocumentReader() = default;
 
 bool DocumentReader::next(Document& document) {
   Impl& impl = *impl_;
-  while (impl.source || impl.open_next()) {
-    const bool whole_file = !impl.lines;
-    if (impl.read(document)) {
-      if (whole_file) impl.close();
-      ++impl.counts.documents;
-      impl.counts.bytes += document.text.size();
-      return true;
+  while (impl.source || impl.next_piece < impl.pieces.size()) {
+    try {
+      if (!impl.source) impl.open_next();
+      const bool whole_file = !impl.lines;
+      if (impl.read(document)) {
+        if (whole_file) impl.close();
+        ++impl.counts.documents;
+        impl.counts.bytes += document.text.size();
+        return true;
+      }
+    } catch (const ChangedFile&) {
+      throw;
+    } catch (const Error& error) {
+      if (impl.options.on_error == "fail" || error.kind() != ErrorKind::input) throw;
+      impl.leave_out(error.what());
     }
     impl.close();
   }
@@ -226,8 +282,15 @@ std::uint64_t DocumentReader::bytes_total() const {
 const std::vector<std::string>& DocumentReader::skipped() const {
   return impl_->messages;
 }
-const std::vector<std::string>& DocumentReader::files() const {
-  return impl_->files;
+std::vector<std::string> DocumentReader::files() const {
+  std::vector<std::string> files;
+  for (const auto& piece : impl_->pieces) files.push_back(piece.path);
+  return files;
+}
+
+bool has_lines(const DocumentOptions& options, const std::string& file) {
+  const Format format = format_of(options, file);
+  return format == Format::jsonl || format == Format::text_lines;
 }
 
 bool named_jsonl(std::string name) {

@@ -28,6 +28,12 @@ class RawInput {
     fd_ = path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd_ < 0) throw input_error(errno_message(path_, errno));
   }
+  // Bytes [begin, end) of the file.
+  RawInput(const std::string& path, std::uint64_t begin, std::uint64_t end) : RawInput(path) {
+    if (::lseek(fd_, static_cast<off_t>(begin), SEEK_SET) < 0)
+      throw input_error(errno_message(path_, errno));
+    left_ = end - begin;
+  }
   ~RawInput() {
     if (fd_ != STDIN_FILENO) ::close(fd_);
   }
@@ -72,9 +78,13 @@ class RawInput {
 
  private:
   std::size_t read_file(std::span<std::byte> buffer) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left_));
     for (;;) {
-      const ssize_t got = ::read(fd_, buffer.data(), buffer.size());
-      if (got >= 0) return static_cast<std::size_t>(got);
+      const ssize_t got = ::read(fd_, buffer.data(), wanted);
+      if (got >= 0) {
+        left_ -= static_cast<std::uint64_t>(got);
+        return static_cast<std::size_t>(got);
+      }
       if (errno != EINTR) throw input_error(errno_message(path_, errno));
     }
   }
@@ -84,6 +94,7 @@ class RawInput {
   std::vector<std::byte> window_;
   std::size_t begin_ = 0, end_ = 0;
   std::uint64_t taken_ = 0;
+  std::uint64_t left_ = std::numeric_limits<std::uint64_t>::max();  // may still be read
 };
 
 bool starts_with(std::span<const std::byte> bytes, std::initializer_list<unsigned char> magic) {
@@ -225,6 +236,17 @@ std::unique_ptr<ByteSource> open_source(const std::string& path) {
   if (is_gzip(start)) return std::make_unique<GzipSource>(std::move(raw));
   if (is_zstd(start)) return std::make_unique<ZstdSource>(std::move(raw));
   return std::make_unique<PlainSource>(std::move(raw));
+}
+
+std::unique_ptr<ByteSource> open_range(const std::string& path, std::uint64_t begin,
+                                       std::uint64_t end) {
+  return std::make_unique<PlainSource>(std::make_unique<RawInput>(path, begin, end));
+}
+
+bool is_compressed(const std::string& path) {
+  RawInput raw(path);
+  const auto start = raw.peek(4);
+  return is_gzip(start) || is_zstd(start);
 }
 
 }  // namespace blt::io

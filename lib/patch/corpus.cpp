@@ -10,6 +10,21 @@
 namespace blt::patch {
 namespace {
 
+void check_options(const CorpusOptions& options) {
+  const auto& split = options.split;
+  if (split != "all" && split != "train" && split != "held-out") {
+    throw usage_error(cat("split '", split, "' is not one of all, train, held-out"));
+  }
+  if (!(options.held_out >= 0 && options.held_out < 1))
+    throw usage_error("the share held out is not in [0, 1)");
+  if (split != "all" && options.held_out == 0) {
+    throw usage_error(cat("split '", split, "' of a corpus of which nothing is held out"),
+                      "--held-out tells the share");
+  }
+}
+
+}  // namespace
+
 bool can_be_read_twice(const std::vector<std::string>& files) {
   return std::all_of(files.begin(), files.end(), [](const std::string& file) {
     std::error_code error;
@@ -17,20 +32,15 @@ bool can_be_read_twice(const std::vector<std::string>& files) {
   });
 }
 
-}  // namespace
-
 Corpus::Corpus(CorpusOptions options) : options_(std::move(options)) {
-  const auto& split = options_.split;
-  if (split != "all" && split != "train" && split != "held-out") {
-    throw usage_error(cat("split '", split, "' is not one of all, train, held-out"));
-  }
-  if (!(options_.held_out >= 0 && options_.held_out < 1))
-    throw usage_error("the share held out is not in [0, 1)");
-  if (split != "all" && options_.held_out == 0) {
-    throw usage_error(cat("split '", split, "' of a corpus of which nothing is held out"),
-                      "--held-out tells the share");
-  }
+  check_options(options_);
   reader_ = std::make_unique<io::DocumentReader>(options_.inputs, options_.documents);
+}
+
+Corpus::Corpus(CorpusOptions options, std::vector<io::FilePiece> pieces, io::LineCounter& lines)
+    : options_(std::move(options)) {
+  check_options(options_);
+  reader_ = std::make_unique<io::DocumentReader>(std::move(pieces), options_.documents, lines);
 }
 
 bool Corpus::read(io::Document& document) {

@@ -1,35 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include "blt/patch/pipeline.h"
 
-#include <oneapi/tbb/global_control.h>
-#include <oneapi/tbb/parallel_pipeline.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <deque>
+#include <filesystem>
 #include <memory>
-#include <mutex>
+#include <optional>
 
 #include "blt/base/error.h"
 #include "blt/base/files.h"
 #include "blt/base/signals.h"
 #include "blt/base/units.h"
 #include "blt/patch/records.h"
-#include "blt/patch/segmenter.h"
+#include "partial_folder.h"
+#include "plan.h"
+#include "rank_progress.h"
+#include "stages.h"
 
 namespace blt::patch {
 namespace {
 
-// What goes from stage to stage; each stage fills in its part.
-struct Batch {
-  std::vector<shard::Record> records;
-  std::vector<shard::PendingBlock> full;  // blocks that its records completed
-  std::vector<shard::CompressedBlock> blocks;
-  std::uint64_t corpus_bytes = 0;  // read from disk until here, for progress
-  std::uint64_t documents = 0, bytes = 0, patches = 0;
-};
-// Shared only because pipeline stages copy their items; an error on the way frees it.
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 void check_options(const PipelineOptions& options, bool has_source) {
   const Rules& rules = options.rules;
@@ -56,32 +51,48 @@ void check_options(const PipelineOptions& options, bool has_source) {
   if (options.mean_patch_size && !has_threshold(rules.scheme)) {
     throw usage_error(cat("scheme ", name, " has no threshold to fit"));
   }
+  if (options.ranks.rank >= options.ranks.size)
+    throw usage_error(cat("rank ", options.ranks.rank, " of ", options.ranks.size,
+                          " is not below the number of ranks"));
+  if (options.ranks.size > 1 && options.force)
+    throw usage_error("--force is for one process alone: another would lose its work",
+                      cat("remove ", options.output, " and ", options.output,
+                          ".partial before the processes start"));
+}
+
+void warn_skipped(std::uint64_t skipped, const std::vector<std::string>& messages,
+                  Reporter& reporter) {
+  if (skipped == 0) return;
+  for (const auto& message : messages) reporter.detail(message);
+  reporter.problem(
+      cat("skipped ", skipped, skipped == 1 ? " bad record or file" : " bad records or files",
+          ", listed in the manifest", messages.empty() ? "" : "; the first: " + messages.front()));
 }
 
 class Pipeline {
  public:
   Pipeline(const PipelineOptions& options, EntropySource* source, Reporter& reporter)
-      : options_(options), source_(source), reporter_(reporter) {
+      : options_(options),
+        many_(options.ranks.size > 1),
+        source_(source),
+        reporter_(reporter),
+        partial_(options.output) {
     check_options(options_, source_ != nullptr);
     result_.rules = options_.rules;
+    result_.ranks = options_.ranks;
   }
 
   PipelineResult run() {
-    const auto start = std::chrono::steady_clock::now();
-    if (options_.dry_run)
-      check_output_path(options_.output, options_.force);
-    else
-      staged_.emplace(options_.output, options_.force);
-    corpus_.emplace(options_.corpus);
-    result_.files = corpus_->reader().files();
-    result_.file_bytes = corpus_->reader().bytes_total();
-    open_model();
-    if (!options_.dry_run) {
-      if (options_.mean_patch_size) fit_threshold();
-      if ((result_.signal = stop_signal()) == 0) write_shards();
+    const auto start = Clock::now();
+    check_output();
+    describe_work();
+    if (options_.dry_run) {
+      look();
+    } else if (!finished_by_another()) {
+      if (many_) check_output_path(options_.output, false);
+      make();
     }
-    result_.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result_.seconds = seconds_since(start);
     return std::move(result_);
   }
 
@@ -90,195 +101,249 @@ class Pipeline {
     return needs_entropies(options_.rules.scheme) || options_.writer.entropies;
   }
 
+  // Before anything long. For one of many what exists may be the very run, complete already.
+  void check_output() {
+    if (std::filesystem::exists(options_.output)) partial_.remove_rest();
+    check_output_path(options_.output, options_.force || many_);
+  }
+
+  void describe_work() {
+    plan_.files = input_files(options_.corpus.inputs);
+    for (const auto& file : plan_.files) result_.files.push_back(file.path);
+    repeatable_ = can_be_read_twice(result_.files);
+    if (!repeatable_ && many_)
+      throw usage_error("standard input and pipes cannot be shared out among processes");
+    if (repeatable_)
+      for (const auto& file : plan_.files) result_.file_bytes += file.bytes;
+    Corpus checked(options_.corpus, {}, lines_);
+    open_model();
+    if (wants_entropies())
+      plan_.entropy_model = {{"path", options_.entropy_model}, {"digest", source_->digest()}};
+    plan_.options = plan_options(options_, wants_entropies() ? source_->digest() : "");
+  }
+
   void open_model() {
     if (!wants_entropies() || source_) return;
     opened_ = neural_networks().open_entropy_source(options_.entropy_model, options_.model);
     source_ = opened_.get();
   }
 
+  // What a dry run tells of an earlier run.
+  void look() {
+    if (options_.force) return;
+    if (const auto found = partial_.plan()) {
+      adopt(*found);
+      read_records();
+    }
+  }
+
+  void make() {
+    try {
+      partial_.open(!many_, options_.force || !repeatable_);
+      opened_partial_ = true;
+      agree_on_plan();
+      if (agreed_ && !finished_by_another()) do_parts();
+    } catch (const Error& error) {
+      if (!finished_by_another()) fail(error);
+    }
+    if (result_.signal && !many_ && result_.parts_done == 0) partial_.remove();
+  }
+
+  // The plan that lies in the folder, else ours: the first process to publish one decides for all.
+  // Each that finds none fits the threshold: to wait for one that may die would not be faster.
+  void agree_on_plan() {
+    if (const auto found = partial_.plan()) {
+      adopt(*found);
+    } else {
+      if (!repeatable_) whole_ = std::make_unique<Corpus>(options_.corpus);
+      if (options_.mean_patch_size) fit_threshold();
+      if ((result_.signal = stop_signal())) return;
+      if (repeatable_)
+        plan_.parts =
+            cut_parts(plan_.files, options_.corpus.documents, options_.writer.shard_bytes);
+      else
+        plan_.parts = {{0, plan_.files.size()}};
+      if (!partial_.publish(to_json(plan_))) adopt(partial_.plan().value());
+    }
+    agreed_ = true;
+    result_.calibration = plan_.calibration;
+    if (plan_.calibration) result_.rules.threshold = plan_.calibration->threshold;
+    read_records();
+  }
+
+  void adopt(const Json& json) {
+    const std::string hint =
+        many_ ? cat("the same options go on; without ", partial_.path(), " they begin anew")
+              : "the same options go on; --force begins anew";
+    const Plan earlier =
+        with_context(partial_.path() + "/plan.json", [&] { return plan_from_json(json); });
+    require_same(plan_, earlier, partial_.path(), hint);
+    plan_.parts = earlier.parts;
+    plan_.calibration = earlier.calibration;
+    plan_.entropy_model = earlier.entropy_model;
+  }
+
   void fit_threshold() {
-    const double wished = *options_.mean_patch_size;
-    Sample sample = corpus_->sample(options_.sample_bytes, options_.seed);
-    if ((result_.signal = stop_signal())) return;
+    Sample sample = whole_ ? whole_->sample(options_.sample_bytes, options_.seed)
+                           : Corpus(options_.corpus).sample(options_.sample_bytes, options_.seed);
+    if (stop_signal()) return;
     reporter_.info(cat("fitting the threshold on ", format_bytes(static_cast<double>(sample.bytes)),
                        " of the corpus"));
     add_entropies(sample, *source_, options_.rules.newline_reset, reporter_);
-    if ((result_.signal = stop_signal())) return;
-    const Calibration fit = calibrate(sample, options_.rules, wished);
-    if (std::abs(fit.patch_size - wished) > 0.01 * wished) {
-      reporter_.warn(cat("the nearest mean patch size to ", format_double(wished),
-                         " on the sample is ", format_fixed(fit.patch_size, 3)));
+    if (stop_signal()) return;
+    plan_.calibration = calibrate(sample, options_.rules, *options_.mean_patch_size);
+    tell_fit(*plan_.calibration, *options_.mean_patch_size, options_.seed, reporter_);
+  }
+
+  bool mine(std::size_t part) const { return part % options_.ranks.size == options_.ranks.rank; }
+
+  void read_records() {
+    records_.resize(plan_.parts.size());
+    for (std::size_t part = 0; part < records_.size(); ++part)
+      if (!records_[part]) records_[part] = partial_.record(part);
+    result_.parts = records_.size();
+    result_.parts_done = static_cast<std::size_t>(std::count_if(
+        records_.begin(), records_.end(), [](const auto& record) { return record.has_value(); }));
+  }
+
+  void do_parts() {
+    if (result_.parts_done > 0)
+      reporter_.info(
+          cat(partial_.path(), ": ", result_.parts_done, " of ", result_.parts, " parts are done"));
+    partial_.clean([&](std::size_t part) { return mine(part); });
+    std::vector<std::size_t> parts;
+    for (std::size_t part = 0; part < records_.size(); ++part)
+      if (mine(part) && !records_[part]) parts.push_back(part);
+    RankProgress progress(plan_, options_.ranks, records_, partial_, reporter_);
+    write_parts(parts, progress);
+    read_records();
+    const bool all = result_.parts_done == result_.parts;
+    if (!all && finished_by_another()) return;
+    add_up(all);
+    if (all)
+      finish();
+    else
+      result_.signal = stop_signal();
+    progress.tell(true);
+  }
+
+  void write_parts(const std::vector<std::size_t>& parts, RankProgress& progress) {
+    StageOptions stages;
+    stages.rules = result_.rules;
+    stages.writer = options_.writer;
+    stages.source = wants_entropies() ? source_ : nullptr;
+    stages.batch_bytes =
+        stages.source ? std::max<std::uint64_t>(source_->batch_bytes(), 1) : options_.batch_bytes;
+    stages.folder = partial_.shards();
+    StageEvents events;
+    events.open = [&](std::size_t part) {
+      if (whole_) return std::move(whole_);
+      return std::make_unique<Corpus>(options_.corpus, plan_.pieces(part), lines_);
+    };
+    events.written = [&](const BatchCounts& batch) { progress.add(batch); };
+    events.done = [&](std::size_t part, const PartRecord& record) {
+      partial_.write_record(part, record);
+      records_[part] = record;
+    };
+    run_stages(stages, parts, events);
+  }
+
+  // Of all parts, or of this rank's.
+  void add_up(bool all) {
+    std::vector<std::string> messages;
+    for (std::size_t part = 0; part < records_.size(); ++part) {
+      if (!records_[part] || !(all || mine(part))) continue;
+      const PartRecord& record = *records_[part];
+      for (const auto& shard : record.shards) {
+        result_.documents += shard.documents;
+        result_.bytes += shard.bytes;
+        result_.patches += shard.patches;
+        result_.shard_bytes += shard.file_bytes;
+        ++result_.shards;
+      }
+      result_.skipped += record.skipped;
+      result_.left_out += record.left_out;
+      messages.insert(messages.end(), record.skipped_records.begin(), record.skipped_records.end());
     }
-    reporter_.info(cat("threshold ", format_double(fit.threshold), " gives ",
-                       format_fixed(fit.patch_size, 3), " bytes a patch on ",
-                       format_bytes(static_cast<double>(fit.bytes)), " (seed ", options_.seed,
-                       ")"));
-    result_.rules.threshold = fit.threshold;
-    result_.calibration = fit;
+    warn_skipped(result_.skipped, messages, reporter_);
   }
 
-  // Stage 1, one thread: whole documents until the batch is full.
-  std::unique_ptr<Batch> read_batch() {
-    auto batch = std::make_unique<Batch>();
-    std::uint64_t bytes = 0;
-    while (bytes < batch_bytes_ && !stop_signal()) {
-      io::Document document;
-      if (!corpus_->next(document)) break;
-      bytes += document.text.size() + 2;
-      shard::Record& record = batch->records.emplace_back();
-      record.id = std::move(document.id);
-      record.group = std::move(document.group);
-      record.text = std::move(document.text);
+  void finish() {
+    shard::Manifest manifest;
+    Json messages = Json::array();
+    for (const auto& record : records_) {
+      manifest.shards.insert(manifest.shards.end(), record->shards.begin(), record->shards.end());
+      for (const auto& message : record->skipped_records) messages.push_back(message);
     }
-    batch->corpus_bytes = corpus_->reader().bytes_read();
-    return batch;
-  }
-
-  // Stage 2, one thread: a source is asked by one thread at a time, and uses the threads itself.
-  void add_batch_entropies(Batch& batch) {
-    std::vector<std::string_view> texts;
-    for (const auto& record : batch.records) texts.push_back(record.text);
-    auto entropies = document_entropies(*source_, texts, options_.rules.newline_reset);
-    for (std::size_t i = 0; i < texts.size(); ++i)
-      batch.records[i].entropies = std::move(entropies[i]);
-  }
-
-  // Stage 3, all threads.
-  void cut_batch(Batch& batch) const {
-    for (auto& record : batch.records) {
-      record.patch_lengths = cut_document(record.text, record.entropies, result_.rules);
-    }
-  }
-
-  // Stage 4, in order: blocks depend on the sequence of records alone.
-  void pack_batch(shard::Writer& writer, Batch& batch) {
-    batch.documents = batch.records.size();
-    for (auto& record : batch.records) {
-      batch.bytes += record.text.size();
-      batch.patches += record.patch_lengths.size();
-      writer.pack(std::move(record), batch.full);
-    }
-    batch.records.clear();
-  }
-
-  // Stage 5, all threads.
-  static void compress_batch(const shard::Writer& writer, Batch& batch) {
-    for (auto& block : batch.full) {
-      batch.blocks.push_back(writer.compress(block));
-      block = {};
-    }
-  }
-
-  // Stage 6, in order.
-  void write_batch(shard::Writer& writer, const Batch& batch) {
-    for (const auto& block : batch.blocks) writer.append(block);
-    result_.documents += batch.documents;
-    result_.bytes += batch.bytes;
-    result_.patches += batch.patches;
-    tell_progress(batch.corpus_bytes, false);
-  }
-
-  void tell_progress(std::uint64_t corpus_bytes, bool finished) {
-    Progress progress{"patch", corpus_bytes, result_.file_bytes, "B", {}, finished};
-    progress.fields = {{"documents", format_count(static_cast<double>(result_.documents))},
-                       {"patches", format_count(static_cast<double>(result_.patches))},
-                       {"bytes/patch", format_fixed(result_.mean_patch_size(), 2)}};
-    reporter_.progress(progress);
-  }
-
-  void write_shards() {
-    shard::Writer writer(staged_->path(), options_.writer);
-    batch_bytes_ = wants_entropies() ? std::max<std::uint64_t>(source_->batch_bytes(), 1)
-                                     : options_.batch_bytes;
-    run_stages(writer);
-    result_.skipped = corpus_->reader().counts().skipped;
-    result_.left_out = corpus_->left_out();
-    warn_skipped(corpus_->reader(), reporter_);
-    if ((result_.signal = stop_signal())) return;
-    if (result_.documents == 0) {
+    if (manifest.shards.empty()) {
+      partial_.remove();
+      opened_partial_ = false;
       throw input_error("the corpus has no documents",
                         result_.left_out ? "they are all in the other half (--split)" : "");
     }
-    finish(writer);
-    tell_progress(corpus_->reader().bytes_read(), true);
-  }
-
-  void run_stages(shard::Writer& writer) {
-    namespace tbb = oneapi::tbb;
-    const auto threads =
-        tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
-    const std::size_t in_flight = wants_entropies() ? 4 : 2 * threads + 2;
-    // oneTBB drops its tokens when a stage throws, so the batches are owned here: first in, first out.
-    std::mutex mutex;
-    std::deque<std::unique_ptr<Batch>> alive;
-    constexpr auto in_order = tbb::filter_mode::serial_in_order;
-    auto read = tbb::make_filter<void, Batch*>(in_order, [&](tbb::flow_control& flow) -> Batch* {
-      auto batch = read_batch();
-      if (batch->records.empty()) {
-        flow.stop();
-        return nullptr;
-      }
-      const std::lock_guard lock(mutex);
-      return alive.emplace_back(std::move(batch)).get();
-    });
-    auto entropies = tbb::make_filter<Batch*, Batch*>(in_order, [&](Batch* batch) {
-      if (!stop_signal()) add_batch_entropies(*batch);
-      return batch;
-    });
-    auto cut = tbb::make_filter<Batch*, Batch*>(tbb::filter_mode::parallel, [&](Batch* batch) {
-      if (!stop_signal()) cut_batch(*batch);
-      return batch;
-    });
-    auto pack = tbb::make_filter<Batch*, Batch*>(in_order, [&](Batch* batch) {
-      if (!stop_signal()) pack_batch(writer, *batch);
-      return batch;
-    });
-    auto compress =
-        tbb::make_filter<Batch*, Batch*>(tbb::filter_mode::parallel, [&](Batch* batch) {
-          if (!stop_signal()) compress_batch(writer, *batch);
-          return batch;
-        });
-    auto write = tbb::make_filter<Batch*, void>(in_order, [&](Batch* batch) {
-      if (!stop_signal()) write_batch(writer, *batch);
-      const std::lock_guard lock(mutex);
-      alive.pop_front();
-    });
-    const auto first = wants_entropies() ? read & entropies & cut : read & cut;
-    tbb::parallel_pipeline(in_flight, first & pack & compress & write);
-  }
-
-  void finish(shard::Writer& writer) {
-    shard::Manifest manifest;
-    manifest.shards = writer.finish();
-    for (const auto& shard : manifest.shards) result_.shard_bytes += shard.file_bytes;
-    result_.shards = manifest.shards.size();
     manifest.patching = rules_json(result_.rules);
-    if (result_.calibration) {
-      manifest.patching["calibration"] = {{"patch_size", *options_.mean_patch_size},
-                                          {"reached", result_.calibration->patch_size},
-                                          {"sample_bytes", result_.calibration->bytes},
-                                          {"seed", options_.seed}};
+    if (plan_.calibration) {
+      manifest.patching["calibration"] =
+          calibration_json(*plan_.calibration, *options_.mean_patch_size, options_.seed);
     }
-    manifest.entropy_model = nullptr;
-    if (wants_entropies())
-      manifest.entropy_model = {{"path", options_.entropy_model}, {"digest", source_->digest()}};
+    manifest.entropy_model = plan_.entropy_model;
     manifest.has_entropies = options_.writer.entropies;
-    manifest.extra = {{"corpus", options_.corpus.inputs},
-                      {"split", options_.corpus.split},
-                      {"held_out", options_.corpus.held_out},
-                      {"skipped", result_.skipped}};
-    shard::write_manifest(staged_->path(), manifest);
-    staged_->commit();
+    manifest.extra = {{"corpus", options_.corpus.inputs},       {"split", options_.corpus.split},
+                      {"held_out", options_.corpus.held_out},   {"skipped", result_.skipped},
+                      {"skipped_records", std::move(messages)}, {"plan_xxh3", plan_.digest()}};
+    partial_.finish(manifest, options_.output,
+                    options_.force && std::filesystem::exists(options_.output));
+    result_.complete = true;
+  }
+
+  // Where many are at work, the output may be complete before this process has looked at it.
+  bool finished_by_another() {
+    if (!many_ || !std::filesystem::exists(options_.output)) return false;
+    try {
+      const shard::Manifest manifest = shard::read_manifest(options_.output);
+      if (manifest.extra.at("plan_xxh3") != plan_.digest()) return false;
+      result_.shard_bytes = 0;
+      result_.documents = manifest.documents();
+      result_.bytes = manifest.bytes();
+      result_.patches = manifest.patches();
+      result_.shards = manifest.shards.size();
+      for (const auto& shard : manifest.shards) result_.shard_bytes += shard.file_bytes;
+    } catch (const std::exception&) {
+      return false;
+    }
+    if (opened_partial_) partial_.remove();
+    result_.complete = true;
+    reporter_.info(cat(options_.output, ": complete already"));
+    return true;
+  }
+
+  // What is done stays; nothing stays where nothing is.
+  [[noreturn]] void fail(const Error& error) {
+    if (!agreed_ && opened_partial_ && !many_ && !partial_.plan()) partial_.remove();
+    if (!agreed_ || !opened_partial_) throw error;
+    read_records();
+    if (!many_ && result_.parts_done == 0) {
+      partial_.remove();
+      throw error;
+    }
+    throw Error(error.kind(), error.what(),
+                cat(error.hint(), error.hint().empty() ? "" : "; ", result_.parts_done, " of ",
+                    result_.parts, " parts are done, and the same command goes on with the rest"));
   }
 
   const PipelineOptions& options_;
+  const bool many_;
   EntropySource* source_;
   std::unique_ptr<EntropySource> opened_;
   Reporter& reporter_;
+  PartialFolder partial_;
+  bool opened_partial_ = false, agreed_ = false;
   PipelineResult result_;
-  std::optional<StagedFolder> staged_;
-  std::optional<Corpus> corpus_;
-  std::uint64_t batch_bytes_ = 0;
+  Plan plan_;
+  bool repeatable_ = true;
+  std::unique_ptr<Corpus> whole_;  // of inputs that can be read only once
+  io::LineCounter lines_;
+  std::vector<std::optional<PartRecord>> records_;
 };
 
 }  // namespace
@@ -307,20 +372,19 @@ Json to_json(const PipelineResult& result) {
                {"skipped", result.skipped},     {"left_out", result.left_out},
                {"files", result.files.size()},  {"patching", rules_json(result.rules)},
                {"seconds", result.seconds}};
+  if (result.ranks.size > 1) {
+    json["rank"] = result.ranks.rank;
+    json["world_size"] = result.ranks.size;
+    json["parts"] = result.parts;
+    json["parts_done"] = result.parts_done;
+    json["complete"] = result.complete;
+  }
   if (result.calibration) {
     json["calibration"] = {{"patch_size", result.calibration->patch_size},
                            {"sample_bytes", result.calibration->bytes},
                            {"sample_patches", result.calibration->patches}};
   }
   return json;
-}
-
-void warn_skipped(const io::DocumentReader& reader, Reporter& reporter) {
-  const std::uint64_t skipped = reader.counts().skipped;
-  if (skipped == 0) return;
-  for (const auto& message : reader.skipped()) reporter.detail(message);
-  reporter.problem(cat("skipped ", skipped, skipped == 1 ? " bad record" : " bad records",
-                    reader.skipped().empty() ? "" : ", the first: " + reader.skipped().front()));
 }
 
 }  // namespace blt::patch

@@ -62,12 +62,13 @@ class Recut {
       for (const auto& shard : reader->manifest().shards) {
         result_.files.push_back(shard.file);
         result_.file_bytes += shard.file_bytes;
+        documents_.push_back(shard.documents);
       }
       text_bytes_ += reader->manifest().bytes();
       keep = keep && reader->manifest().has_entropies;
     }
-    writer_ = options_.writer;
-    writer_.entropies = keep;
+    writer_options_ = options_.writer;
+    writer_options_.entropies = keep;
     uses_entropies_ = keep || needs_entropies(options_.rules.scheme);
     if (uses_entropies_) check_entropies();
   }
@@ -83,7 +84,7 @@ class Recut {
                               options_.shards.front(), "'s"));
       }
       if (readers_[i]->entropy_type() == shard::EntropyType::float32)
-        writer_.entropy_type = shard::EntropyType::float32;
+        writer_options_.entropy_type = shard::EntropyType::float32;
     }
   }
 
@@ -123,10 +124,28 @@ class Recut {
       record.patch_lengths = cut_document(record.text, record.entropies, result_.rules);
   }
 
+  // Each shard is written anew, so that the shards' borders stay those that corpus and options
+  // gave.
+  void write(const shard::Record& record) {
+    while (left_in_shard_ == 0) {
+      finish_shard();
+      writer_.emplace(staged_->path(), writer_options_, next_shard_);
+      left_in_shard_ = documents_.at(next_shard_++);
+    }
+    writer_->add(record);
+    --left_in_shard_;
+  }
+
+  void finish_shard() {
+    if (!writer_) return;
+    for (auto& shard : writer_->finish()) shards_.push_back(std::move(shard));
+    writer_.reset();
+  }
+
   // Stage 3, in order.
-  void write_batch(shard::Writer& writer, const Batch& batch) {
+  void write_batch(const Batch& batch) {
     for (const auto& record : batch) {
-      writer.add(record);
+      write(record);
       ++result_.documents;
       result_.bytes += record.text.size();
       result_.patches += record.patch_lengths.size();
@@ -143,14 +162,13 @@ class Recut {
   }
 
   void write_shards() {
-    shard::Writer writer(staged_->path(), writer_);
-    run_stages(writer);
+    run_stages();
     if ((result_.signal = stop_signal())) return;
-    finish(writer);
+    finish();
     tell_progress(true);
   }
 
-  void run_stages(shard::Writer& writer) {
+  void run_stages() {
     namespace tbb = oneapi::tbb;
     const auto threads =
         tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
@@ -175,7 +193,7 @@ class Recut {
           return batch;
         });
     const auto write = tbb::make_filter<Batch*, void>(in_order, [&](Batch* batch) {
-      if (!stop_signal()) write_batch(writer, *batch);
+      if (!stop_signal()) write_batch(*batch);
       const std::lock_guard lock(mutex);
       alive.pop_front();
     });
@@ -198,9 +216,10 @@ class Recut {
     return list;
   }
 
-  void finish(shard::Writer& writer) {
+  void finish() {
+    finish_shard();
     shard::Manifest manifest;
-    manifest.shards = writer.finish();
+    manifest.shards = std::move(shards_);
     for (const auto& shard : manifest.shards) result_.shard_bytes += shard.file_bytes;
     result_.shards = manifest.shards.size();
     manifest.patching = rules_json(result_.rules);
@@ -209,7 +228,7 @@ class Recut {
           calibration_json(*result_.calibration, *options_.mean_patch_size, options_.seed);
     }
     if (uses_entropies_) manifest.entropy_model = readers_.front()->manifest().entropy_model;
-    manifest.has_entropies = writer_.entropies;
+    manifest.has_entropies = writer_options_.entropies;
     manifest.extra = {{"cut_from", sources()}};
     shard::write_manifest(staged_->path(), manifest);
     staged_->commit();
@@ -221,7 +240,12 @@ class Recut {
   std::optional<StagedFolder> staged_;
   std::vector<std::unique_ptr<shard::Reader>> readers_;
   std::size_t next_reader_ = 0;
-  shard::WriterOptions writer_;
+  std::vector<std::uint64_t> documents_;  // of each shard, over all readers
+  shard::WriterOptions writer_options_;
+  std::optional<shard::Writer> writer_;  // of the shard before next_shard_
+  std::size_t next_shard_ = 0;
+  std::uint64_t left_in_shard_ = 0;
+  std::vector<shard::Manifest::Shard> shards_;
   bool uses_entropies_ = false;
   std::uint64_t text_bytes_ = 0;
 };

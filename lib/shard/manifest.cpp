@@ -50,29 +50,12 @@ std::string text_member(const Json& object, const char* key) {
   return value.get<std::string>();
 }
 
-Manifest::Shard parse_shard(const Json& json) {
-  if (!json.is_object()) throw input_error("not an object");
-  Manifest::Shard shard;
-  shard.file = text_member(json, "file");
-  // Only names of files beside the manifest: it must not reach anywhere else.
-  if (shard.file.empty() || shard.file == "." || shard.file == ".." ||
-      shard.file.find('/') != std::string::npos || shard.file.find('\0') != std::string::npos) {
-    throw input_error("field \"file\" is not a plain file name");
-  }
-  shard.documents = count_member(json, "documents");
-  shard.bytes = count_member(json, "bytes");
-  shard.patches = count_member(json, "patches");
-  shard.file_bytes = count_member(json, "file_bytes");
-  shard.xxh3 = text_member(json, "xxh3");
-  return shard;
-}
-
 void parse_shards(const Json& list, Manifest& manifest) {
   if (!list.is_array()) throw input_error("field \"shards\" is not a list");
   std::set<std::string> names;
   for (std::size_t i = 0; i < list.size(); ++i) {
     with_context(cat("shard ", i), [&] {
-      manifest.shards.push_back(parse_shard(list[i]));
+      manifest.shards.push_back(shard_from_json(list[i]));
       if (!names.insert(manifest.shards.back().file).second)
         throw input_error("its file is listed twice");
     });
@@ -125,6 +108,29 @@ std::uint64_t Manifest::patches() const {
   return sum(shards, &Shard::patches);
 }
 
+Manifest::Shard shard_from_json(const Json& json) {
+  if (!json.is_object()) throw input_error("not an object");
+  Manifest::Shard shard;
+  shard.file = text_member(json, "file");
+  // Only names of files beside the manifest: it must not reach anywhere else.
+  if (shard.file.empty() || shard.file == "." || shard.file == ".." ||
+      shard.file.find('/') != std::string::npos || shard.file.find('\0') != std::string::npos) {
+    throw input_error("field \"file\" is not a plain file name");
+  }
+  shard.documents = count_member(json, "documents");
+  shard.bytes = count_member(json, "bytes");
+  shard.patches = count_member(json, "patches");
+  shard.file_bytes = count_member(json, "file_bytes");
+  shard.xxh3 = text_member(json, "xxh3");
+  return shard;
+}
+
+Json to_json(const Manifest::Shard& shard) {
+  return {{"file", shard.file},       {"documents", shard.documents},
+          {"bytes", shard.bytes},     {"patches", shard.patches},
+          {"file_bytes", shard.file_bytes}, {"xxh3", shard.xxh3}};
+}
+
 Manifest read_manifest(const std::string& folder) {
   const std::string path = manifest_path(folder);
   const Json json = read_json_file(path);
@@ -136,14 +142,7 @@ Manifest read_manifest(const std::string& folder) {
 
 void write_manifest(const std::string& folder, const Manifest& manifest) {
   Json shards = Json::array();
-  for (const auto& shard : manifest.shards) {
-    shards.push_back({{"file", shard.file},
-                      {"documents", shard.documents},
-                      {"bytes", shard.bytes},
-                      {"patches", shard.patches},
-                      {"file_bytes", shard.file_bytes},
-                      {"xxh3", shard.xxh3}});
-  }
+  for (const auto& shard : manifest.shards) shards.push_back(to_json(shard));
   Json json{{"format", format_name},
             {"version", format_version},
             {"documents", manifest.documents()},

@@ -22,9 +22,12 @@ constexpr std::uint64_t large_block_bytes = std::uint64_t{1} << 30;
 constexpr std::uint32_t max_block_documents = 1u << 16;
 constexpr std::size_t kept_bytes = std::size_t{8} << 20;  // of buffers between blocks
 
-std::string shard_name(std::size_t number) {
-  char name[32];
-  std::snprintf(name, sizeof name, "shard-%05zu.bltz", number);
+std::string shard_name(std::optional<std::size_t> part, std::size_t number) {
+  char name[64];
+  if (!part || number == 0)
+    std::snprintf(name, sizeof name, "shard-%05zu.bltz", part.value_or(number));
+  else
+    std::snprintf(name, sizeof name, "shard-%05zu-%03zu.bltz", *part, number);
   return name;
 }
 
@@ -88,8 +91,8 @@ std::uint32_t frame_checksum(std::string_view frame) {
 // A shard that is being written.
 class OpenShard {
  public:
-  OpenShard(const std::string& folder, std::string name, std::uint16_t flags)
-      : file_(folder + "/" + name, false) {
+  OpenShard(const std::string& folder, std::string name, bool replace, std::uint16_t flags)
+      : file_(folder + "/" + name, replace) {
     facts_.file = std::move(name);
     std::string payload(shard_magic);
     put(payload, format_version);
@@ -162,6 +165,7 @@ class OpenShard {
 struct Writer::Impl {
   std::string folder;
   WriterOptions options;
+  std::optional<std::size_t> part;
   std::optional<OpenShard> shard;
   std::vector<Manifest::Shard> shards;
 
@@ -178,7 +182,10 @@ struct Writer::Impl {
   }
 
   void append(const CompressedBlock& block) {
-    if (!shard) shard.emplace(folder, shard_name(shards.size()), flags_of(options));
+    if (!shard) {
+      const bool replace = part.has_value();
+      shard.emplace(folder, shard_name(part, shards.size()), replace, flags_of(options));
+    }
     shard->append_block(block);
     if (shard->bytes() >= options.shard_bytes) finish_shard();
   }
@@ -190,7 +197,8 @@ struct Writer::Impl {
   }
 };
 
-Writer::Writer(std::string folder, WriterOptions options) : impl_(std::make_unique<Impl>()) {
+Writer::Writer(std::string folder, WriterOptions options, std::optional<std::size_t> part)
+    : impl_(std::make_unique<Impl>()) {
   if (options.block_bytes == 0 || options.shard_bytes == 0)
     throw usage_error("block and shard sizes must be above 0");
   if (options.compression_level < ZSTD_minCLevel() ||
@@ -200,6 +208,7 @@ Writer::Writer(std::string folder, WriterOptions options) : impl_(std::make_uniq
   }
   impl_->folder = std::move(folder);
   impl_->options = options;
+  impl_->part = part;
 }
 Writer::~Writer() = default;
 
@@ -222,6 +231,10 @@ void Writer::pack(Record record, std::vector<PendingBlock>& full) {
       impl.pending.records.size() >= max_block_documents) {
     impl.flush(full);
   }
+}
+
+void Writer::flush(std::vector<PendingBlock>& full) {
+  impl_->flush(full);
 }
 
 CompressedBlock Writer::compress(const PendingBlock& block) const {

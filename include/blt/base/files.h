@@ -15,7 +15,7 @@ inline std::span<const std::byte> as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
 
-// Writes PATH.tmp-PID and renames it to PATH at commit(), after fsync. Without commit() nothing remains.
+// Writes PATH.tmp-N, N unlike any other process's, and renames it to PATH at commit(), after fsync. Without commit() nothing remains.
 // Errors: output (exists without force, not writable, no space).
 class AtomicFile {
  public:
@@ -56,6 +56,9 @@ class StagedFolder {
   bool committed_ = false;
 };
 
+// Renames a folder whose files are synced; with `replace` in place of the one that is there. Errors: output.
+void move_folder(const std::string& from, const std::string& to, bool replace);
+
 // A read-only memory-mapped file. Errors: input.
 class MappedFile {
  public:
@@ -78,6 +81,9 @@ class MappedFile {
 // Errors: input.
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, std::string_view text);  // through AtomicFile
+
+// False, and nothing changed, when PATH exists: of several processes one writes it. Errors: output.
+bool write_file_once(const std::string& path, std::string_view text);
 
 // Fails (output error) when PATH exists and force is false, or its parent folder is missing or not writable.
 void check_output_path(const std::string& path, bool force);

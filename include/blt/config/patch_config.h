@@ -44,6 +44,7 @@ struct PatchConfig {
   std::string output;
   bool force = false;
   bool dry_run = false;
+  std::optional<std::int64_t> rank, world_size;  // else as the launcher says
   std::int64_t shard_size = std::int64_t{256} << 20;
   bool keep_entropies = false;
   std::string entropy_type = "float16";

@@ -23,6 +23,13 @@ class ByteSource {
 // "-" is standard input. Decompresses by magic number. Errors: input.
 std::unique_ptr<ByteSource> open_source(const std::string& path);
 
+// Bytes [begin, end) of a plain file, fewer where the file ends before. Errors: input.
+std::unique_ptr<ByteSource> open_range(const std::string& path, std::uint64_t begin,
+                                       std::uint64_t end);
+
+// Whether open_source() would decompress the file. Errors: input.
+bool is_compressed(const std::string& path);
+
 // Files and folders -> files, folders walked recursively in byte order of their names (hidden files skipped).
 // "-" passes. Errors: input (missing path, a folder without files).
 std::vector<std::string> expand_inputs(const std::vector<std::string>& paths);

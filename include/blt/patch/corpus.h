@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "blt/io/documents.h"
+#include "blt/io/pieces.h"
 #include "blt/patch/calibrate.h"
 
 namespace blt::patch {
@@ -19,9 +20,14 @@ struct CorpusOptions {
   std::string split = "all";  // train, held-out, all
 };
 
+// Whether all are regular files, not standard input or pipes.
+bool can_be_read_twice(const std::vector<std::string>& files);
+
 class Corpus {
  public:
   explicit Corpus(CorpusOptions options);  // errors: usage (split), input
+  // Pieces of its files, of the chosen half.
+  Corpus(CorpusOptions options, std::vector<io::FilePiece> pieces, io::LineCounter& lines);
   bool next(io::Document& document);       // documents of the chosen half; errors: input
   const io::DocumentReader& reader() const { return *reader_; }
   std::uint64_t left_out() const { return left_out_; }  // documents of the other half so far

@@ -41,6 +41,8 @@ struct Manifest {
   std::uint64_t patches() const;
 };
 
+Json to_json(const Manifest::Shard& shard);
+Manifest::Shard shard_from_json(const Json& json);  // errors: input
 Manifest read_manifest(const std::string& folder);  // errors: input
 void write_manifest(const std::string& folder, const Manifest& manifest);
 
@@ -62,16 +64,18 @@ struct CompressedBlock {
   std::uint32_t documents = 0, text_bytes = 0, patches = 0;
 };
 
-// Writes shard-00000.bltz, ... into a folder; finish() returns the manifest's shard list. The caller writes the manifest.
+// Writes shard-00000.bltz, shard-00001.bltz, ... into a folder; of part 7 of a corpus shard-00007.bltz, shard-00007-001.bltz, ...,
+// in place of what an earlier run left. finish() returns the manifest's shard list. The caller writes the manifest.
 class Writer {
  public:
-  Writer(std::string folder, WriterOptions options);
+  Writer(std::string folder, WriterOptions options, std::optional<std::size_t> part = std::nullopt);
   ~Writer();
   void add(Record record);  // errors: output; internal when the lengths do not tile
   std::vector<Manifest::Shard> finish();
 
-  // add() in three steps, for pipelines: pack() and append() each by one thread at a time and in order, compress() by any.
+  // add() in steps, for pipelines: pack(), flush() and append() each by one thread at a time and in order, compress() by any.
   void pack(Record record, std::vector<PendingBlock>& full);  // adds the blocks that are full now
+  void flush(std::vector<PendingBlock>& full);  // adds the block that is not full, before finish()
   CompressedBlock compress(const PendingBlock& block) const;
   void append(const CompressedBlock& block);
 
