@@ -19,8 +19,8 @@ _blt_patch() {
         --on-error) choices='fail skip';;
         --split) choices='all train held-out';;
         -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
-        --dtype) choices='auto float32 bfloat16';;
-        --compat) choices='auto meta hf';;
+        --dtype) choices='auto float32 bfloat16 int8';;
+        --compat) choices='auto meta hf meta-chunk';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
@@ -57,13 +57,13 @@ _blt_patch() {
       esac
       ;;
     calibrate)
-      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype --compat -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --split-lines --field --on-error --group-field --held-out --split -m --entropy-model --device --dtype --compat -s --scheme -p --patch-size --threshold-add --max-patch-length --newline-reset --sample-size --seed --compare-dtypes --json -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text binary';;
         --on-error) choices='fail skip';;
         --split) choices='all train held-out';;
-        --dtype) choices='auto float32 bfloat16';;
-        --compat) choices='auto meta hf';;
+        --dtype) choices='auto float32 bfloat16 int8';;
+        --compat) choices='auto meta hf meta-chunk';;
         -s|--scheme) choices='entropy monotonic combined';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
@@ -77,8 +77,8 @@ _blt_patch() {
         --split) choices='all train held-out';;
         --entropy-type) choices='float16 float32';;
         -s|--scheme) choices='entropy monotonic combined topk strided space byte delimiter';;
-        --dtype) choices='auto float32 bfloat16';;
-        --compat) choices='auto meta hf';;
+        --dtype) choices='auto float32 bfloat16 int8';;
+        --compat) choices='auto meta hf meta-chunk';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac

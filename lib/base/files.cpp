@@ -206,7 +206,10 @@ void write_file(const std::string& path, std::string_view text) {
 bool write_file_once(const std::string& path, std::string_view text) {
   const std::string whole = temporary_name(path) + "-whole";
   write_file(whole, text);
-  const int error = ::link(whole.c_str(), path.c_str()) == 0 ? 0 : errno;
+  int error = ::link(whole.c_str(), path.c_str()) == 0 ? 0 : errno;
+  // File systems without links: two at once may both be told that they were the first.
+  if ((error == EPERM || error == EOPNOTSUPP || error == ENOSYS) && !fs::exists(path))
+    error = ::rename(whole.c_str(), path.c_str()) == 0 ? 0 : errno;
   ::unlink(whole.c_str());
   if (error && error != EEXIST) throw output_failure(path, error);
   if (error == 0) sync_folder(parent_of(path));

@@ -24,6 +24,7 @@ void install_stop_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) ::sigaction(signal, &action, nullptr);
   // A reader that closes the pipe is told by write()'s EPIPE.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // EFBIG
 }
 
 int stop_signal() { return pending; }
