@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <map>
 
@@ -28,12 +29,17 @@ struct BenchConfig {
   std::vector<std::string> dtypes = {"float32"};
   std::int64_t rounds = 3;
   std::string compat = "auto";
-  bool json = false, entropies = false;
+  bool cpu_time = false, json = false, entropies = false;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+// Seconds of the wall clock, or of this process.
+struct Clock {
+  bool cpu_time = false;
+  double now() const {
+    if (cpu_time) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+};
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -83,12 +89,12 @@ Case read_case(const std::string& file, const model::ByteLmConfig& config) {
 class SquareProduct {
  public:
   explicit SquareProduct(at::ScalarType type) : a_(at::rand({n, n}).to(type)), b_(at::rand({n, n}).to(type)) {}
-  double measure() const {
+  double measure(const Clock& clock) const {
     double best = 0;
     for (int pass = 0; pass < 3; ++pass) {
-      const auto start = std::chrono::steady_clock::now();
+      const double start = clock.now();
       const at::Tensor product = at::mm(a_, b_);
-      best = std::max(best, 2.0 * n * n * n / seconds_since(start));
+      best = std::max(best, 2.0 * n * n * n / (clock.now() - start));
     }
     return best;
   }
@@ -132,6 +138,8 @@ std::string to_text(const Json& rows) {
 
 int run(const BenchConfig& c, config::Invocation& invocation) {
   const int threads = resolve_threads(static_cast<int>(invocation.common.threads));
+  if (c.cpu_time && threads > 1) throw usage_error("--cpu-time is for one thread (-j 1): others' waiting would count");
+  const Clock clock{c.cpu_time};
   ModelOptions options;
   options.compat = c.compat;
   options.threads = threads;
@@ -150,12 +158,12 @@ int run(const BenchConfig& c, config::Invocation& invocation) {
   for (std::int64_t round = -1; round < c.rounds; ++round) {  // the first only warms
     for (std::size_t i = 0; i < cases.size(); ++i) {
       for (std::size_t d = 0; d < sources.size(); ++d) {
-        const double before = round < 0 ? 0 : products[d].measure();
-        const auto start = std::chrono::steady_clock::now();
+        const double before = round < 0 ? 0 : products[d].measure(clock);
+        const double start = clock.now();
         const auto values = sources[d]->entropies(cases[i].documents);
-        const double seconds = seconds_since(start);
+        const double seconds = clock.now() - start;
         if (c.entropies) entropies[c.dtypes[d]][cases[i].name] = values;
-        if (round >= 0) runs[{d, i}].push_back({seconds, (before + products[d].measure()) / 2});
+        if (round >= 0) runs[{d, i}].push_back({seconds, (before + products[d].measure(clock)) / 2});
       }
     }
   }
@@ -175,6 +183,7 @@ config::Program make_program(BenchConfig& c) {
   fields.add("rounds", "--rounds", &c.rounds, "N", "times that each is measured; medians are told").min = 1;
   fields.add("dtypes", "--dtype", &c.dtypes, "TYPE", "of matrix products; repeat it for more, measured in turns");
   fields.add("compat", "--compat", &c.compat, "NAME", "whose attention semantics").choices = {"auto", "meta", "hf"};
+  fields.add("cpu_time", "--cpu-time", &c.cpu_time, "", "measure the process' own time: for busy machines, with -j 1");
   fields.add("json", "--json", &c.json, "", "report as JSON");
   fields.add("entropies", "--entropies", &c.entropies, "", "put the entropies into the JSON report");
   for (auto& field : fields.all()) field.common = true;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Entropies of documents here and by transformers' BltPatcher, in turns, with the same weights: kB a second, and the ratios of the medians.
 
-long: one document of 4096 bytes; short: 64 documents of about 600 bytes. transformers gets the short ones in its best way: one by one, or sorted
+long: one document of 4096 bytes; short: documents of about 600 bytes. transformers gets the short ones in its best way: one by one, or sorted
 by length in padded batches, whatever is fastest. padded: each document padded to 8192 positions, as Meta's preprocessing does
 (measured with transformers' model on the first short documents). Exit code 1 when entropies differ in float32.
 """
@@ -31,11 +31,15 @@ def parse_arguments():
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: every CPU")
     parser.add_argument("--rounds", type=int, help="times that all run (default: 5)")
+    parser.add_argument("--cpu-time", action="store_true", help="measure the processes' own time, in one thread: for busy machines")
+    parser.add_argument("--documents", type=int, help="short documents (default: 64, of --quick 16)")
     parser.add_argument("--dtype", action="append", help="repeat it for more, measured in turns (default: float32, and bfloat16 where the CPU multiplies it)")
     parser.add_argument("--no-padded", action="store_true", help="leave Meta's method out, which takes longest")
     parser.add_argument("--json", metavar="FILE", help="also write all figures")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (1 if arguments.quick else 5)
+    arguments.documents = arguments.documents or (16 if arguments.quick else 64)
+    arguments.threads = 1 if arguments.cpu_time else arguments.threads
     arguments.dtype = arguments.dtype or ["float32"] + ["bfloat16"] * has_bfloat16()
     return arguments
 
@@ -50,7 +54,7 @@ def words(random, size):
 
 
 @torch.no_grad()
-def prepare(work):
+def prepare(work, count):
     """Model and documents -> (model, {corpus: documents})"""
     torch.manual_seed(0)
     model = BltPatcher(BltPatcherConfig(**CONFIG)).eval()
@@ -59,7 +63,7 @@ def prepare(work):
             p.normal_(0, p.shape[-1] ** -0.5)
     model.save_pretrained(os.path.join(work, "model"))
     random = np.random.default_rng(1)
-    corpora = {"long": [words(random, 4096)], "short": [words(random, int(size)) for size in random.integers(300, 900, 64)]}
+    corpora = {"long": [words(random, 4096)], "short": [words(random, int(size)) for size in random.integers(300, 900, count)]}
     for name, documents in corpora.items():
         with open(os.path.join(work, name + ".jsonl"), "w") as f:
             f.writelines(json.dumps({"text": text}) + "\n" for text in documents)
@@ -69,6 +73,8 @@ def prepare(work):
 def ours(arguments, options):
     """bench_patcher's report"""
     command = [arguments.bench, os.path.join(arguments.work, "model"), "--json", "-j", str(arguments.threads), "--rounds", "1", *options]
+    if arguments.cpu_time:
+        command.append("--cpu-time")
     for name in "long", "short":
         command += ["--corpus", os.path.join(arguments.work, name + ".jsonl")]
     done = subprocess.run(command, stdout=subprocess.PIPE)
@@ -90,11 +96,12 @@ def batches(documents, count):
 
 
 @torch.no_grad()
-def seconds_of(model, inputs):
-    start = time.perf_counter()
+def seconds_of(arguments, model, inputs):
+    clock = time.process_time if arguments.cpu_time else time.perf_counter
+    start = clock()
     for ids in inputs:
         model(input_ids=ids)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 @torch.no_grad()
@@ -122,7 +129,7 @@ def main():
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     logging.disable_progress_bar()
-    model, corpora = prepare(arguments.work)
+    model, corpora = prepare(arguments.work, arguments.documents)
     worst = check(arguments, model, corpora)
     if worst > 1e-4:
         sys.exit(f"bench-patcher: entropies differ by {worst}")
@@ -130,7 +137,7 @@ def main():
     if "bfloat16" in arguments.dtype:
         models["bfloat16"] = BltPatcher.from_pretrained(os.path.join(arguments.work, "model"), dtype=torch.bfloat16).eval()
     positions = {name: sum(len(ids_of(text)) for text in documents) for name, documents in corpora.items()}
-    ways = {"long": [1], "short": [1, 8, 64]}  # documents a batch
+    ways = {"long": [1], "short": [1, 2, 8]}  # documents a batch
     padded = [torch.tensor([ids_of(text) + [0] * (PADDED - len(ids_of(text)))]) for text in corpora["short"][:1]]
     padded_positions = sum(len(ids_of(text)) for text in corpora["short"][:1])
     runs, rates = [], {}
@@ -143,11 +150,12 @@ def main():
                 for way in ways[name]:
                     inputs = list(batches(documents, way))
                     if round_ == 0:
-                        seconds_of(peer, inputs[:1])  # warm
-                    rates.setdefault((dtype, name, way), []).append(positions[name] / seconds_of(peer, inputs))
+                        seconds_of(arguments, peer, inputs[:1])  # warm
+                    rates.setdefault((dtype, name, way), []).append(positions[name] / seconds_of(arguments, peer, inputs))
             if not arguments.no_padded:
-                rates.setdefault((dtype, "padded", 1), []).append(padded_positions / seconds_of(peer, padded))
-    print(f"{cpu_facts('model name')}, threads: {arguments.threads}, rounds in turns: {arguments.rounds}; entropies differ by at most {worst:.1e} in float32")
+                rates.setdefault((dtype, "padded", 1), []).append(padded_positions / seconds_of(arguments, peer, padded))
+    measured = ", the processes' own time" if arguments.cpu_time else ""
+    print(f"{cpu_facts('model name')}, threads: {arguments.threads}, rounds in turns: {arguments.rounds}{measured}; entropies differ by at most {worst:.1e} in float32")
     print(f"{'dtype':<10}{'corpus':<8}{'blt kB/s':>10}{'GFLOP/s':>9}{'product':>9}{'share':>7}{'transformers kB/s':>19}{'a batch':>9}{'ratio':>7}"
           f"{'padded kB/s':>13}{'ratio':>7}")
     rows = []

@@ -120,7 +120,9 @@ std::vector<std::vector<float>> entropies_by(const ByteLmConfig& config, Documen
 class ModelEntropySource final : public EntropySource {
  public:
   ModelEntropySource(std::unique_ptr<ByteLm> lm, const Pass& pass, at::Device device)
-      : lm_(std::move(lm)), pass_(pass), device_(device), digest_(weights_digest(*lm_)) {}
+      : lm_(std::move(lm)), pass_(pass), device_(device), digest_(weights_digest(*lm_)) {
+    if (pass_.type == at::kBFloat16) round_matrices(*lm_);
+  }
   std::vector<std::vector<float>> entropies(Documents documents) override {
     return model::entropies(*lm_, documents, pass_, device_);
   }
@@ -357,7 +359,14 @@ void require_numbers(std::span<const float> values) {
 }
 
 std::vector<std::vector<float>> entropies(ByteLm& lm, Documents documents, const Pass& pass, at::Device device) {
-  return entropies_by(lm.config, documents, batch_positions, device, [&](const Batch& batch) { return nn::entropy(lm.forward(batch, pass)); });
+  const std::int64_t most = device.is_cpu() ? cached_positions : batch_positions;
+  return entropies_by(lm.config, documents, most, device, [&](const Batch& batch) { return nn::entropy(lm.forward(batch, pass)); });
+}
+
+void round_matrices(ByteLm& lm) {
+  lm.visit("", [](const std::string& name, at::Tensor& parameter) {
+    if (parameter.dim() == 2 && name != "embed_tokens.weight") parameter = parameter.to(at::kBFloat16);
+  });
 }
 
 std::unique_ptr<EntropySource> make_entropy_source(std::unique_ptr<ByteLm> lm, const std::string& dtype, at::Device device) {

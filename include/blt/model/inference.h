@@ -16,6 +16,9 @@ namespace blt::model {
 std::vector<std::vector<float>> entropies(ByteLm& lm, std::span<const std::vector<patch::TokenId>> documents, const Pass& pass,
                                           at::Device device);
 
+// Keeps a model's matrices in bfloat16: products of that type give the same and round no weights.
+void round_matrices(ByteLm& lm);
+
 // Errors: input, for NaN among a model's outputs.
 void require_numbers(std::span<const float> values);
 
