@@ -31,8 +31,11 @@ struct Int8 {
 
 constexpr int steps = 2;     // sums of an output that do not wait for each other: the same however many vectors there are
 constexpr int block = lanes;  // outputs whose sums are folded together
+// Rows of several vectors at once: as many as there are registers for the sums.
 #if defined(__AVX512F__)
-constexpr int most_beside = 4;  // rows of several vectors at once
+constexpr int most_beside = 4;
+#elif defined(__AVX2__)
+constexpr int most_beside = 2;
 #else
 constexpr int most_beside = 1;
 #endif
