@@ -32,7 +32,7 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
 // Of ids drafted together: what the heads can say; from a stale latent about a patch and a half.
 std::int64_t draft_of(const GenerateConfig& c, const Engine& engine) {
   if (c.draft) return *c.draft;
-  return c.speculate == "heads" ? engine.heads() - 1 : c.speculate == "lookup" ? 12 : 6;
+  return c.speculate == "heads" ? engine.heads() - 1 : c.speculate == "lookup" ? 6 : 10;
 }
 
 }  // namespace
