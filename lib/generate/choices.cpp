@@ -17,6 +17,11 @@ std::span<const float> row(std::span<const float> logits, std::size_t index) {
 // costs up to half a step (docs/results.md), and the heads are sure of few. A stale latent is nearly always right.
 constexpr double least_confidence = 0.3;
 
+// Where less than this share of drafts is kept, they cost more than they save: then only some passes try any, to see whether
+// the text has changed. Earlier passes may decide that; each pass by itself is exact.
+constexpr double least_kept = 0.25;
+constexpr std::int64_t probe_interval = 8;
+
 // The probability of the likeliest id.
 double most_likely(std::span<const float> logits) {
   const float best = *std::max_element(logits.begin(), logits.end());
@@ -72,7 +77,14 @@ patch::TokenId Choices::next(std::int64_t wanted) {
 
 void Choices::refill(std::int64_t wanted) {
   if (ready_.empty()) return take(sampler_.pick(candidates(first_)));
-  try_drafts(draft(std::min(draft_, wanted - 1)));
+  std::int64_t most = std::min(draft_, wanted - 1);
+  if (kept_ < least_kept && ++passed_over_ % probe_interval != 0) most = 0;
+  const auto drafts = draft(most);
+  const std::int64_t accepted = counts_.accepted;
+  try_drafts(drafts);
+  if (drafts.empty()) return;
+  const double kept = static_cast<double>(counts_.accepted - accepted) / static_cast<double>(drafts.size());
+  kept_ += 0.1 * (kept - kept_);
 }
 
 void Choices::take(patch::TokenId id) {

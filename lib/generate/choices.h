@@ -53,6 +53,8 @@ class Choices {
   std::size_t given_ = 0;
   std::int64_t position_;
   DraftCounts counts_;
+  double kept_ = 1;  // share of drafts, of late
+  std::int64_t passed_over_ = 0;  // passes since that fell too low
 };
 
 }  // namespace blt::generate
