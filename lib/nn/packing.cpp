@@ -25,6 +25,10 @@ namespace {
 const kernels::Table* cuda_table = nullptr;
 const Recorder *cpu_recorder = nullptr, *cuda_recorder = nullptr;
 
+#ifndef INTRA_OP_PARALLEL
+#error "compiled without OpenMP, at::parallel_for is a plain loop"
+#endif
+
 // Tasks are taken in turn by ATen's threads: their costs differ.
 void run_parallel(std::int64_t tasks, kernels::ParallelBody body, void* context) {
   if (tasks <= 1 || at::in_parallel_region() || at::get_num_threads() == 1) {

@@ -21,4 +21,5 @@ endif()
 
 if(BLT_TORCH)
   find_package(LibTorch REQUIRED)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
 endif()

@@ -3,7 +3,10 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 #undef CHECK
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
 
 #include "blt/kernels/kernels.h"
 #include "blt/nn/functional.h"
@@ -230,6 +233,27 @@ TEST_CASE("AdamW, dense and by rows") {
   nn::adamw(w, at::ones({2, 8}), m, v, {1e-2, 0.9, 0.95, 1e-8, 0, 1, 4}, at::tensor({1, 4}, at::kLong));
   const Tensor changed = (w != before).any(1);
   CHECK(at::equal(changed, at::tensor({0, 1, 0, 0, 1, 0}, at::kInt).to(at::kBool)));
+}
+
+TEST_CASE("kernels run in as many threads as are asked for") {
+  nn::set_threads(3);
+  nn::rms_norm(at::randn({1, 8}), at::ones({8}), 1e-5, at::kFloat);  // the first operation hands over ATen's threads
+  // Each task waits until all have begun: one thread alone would wait for ever.
+  std::atomic<int> begun{0};
+  std::atomic<bool> together{true};
+  const auto body = [&](std::int64_t) {
+    ++begun;
+    const auto start = std::chrono::steady_clock::now();
+    while (begun < 3 && together) {
+      if (std::chrono::steady_clock::now() - start > std::chrono::seconds(60)) together = false;
+      std::this_thread::yield();
+    }
+  };
+  kernels::parallel()(3, [](void* context, std::int64_t task) { (*static_cast<decltype(body)*>(context))(task); },
+                      const_cast<void*>(static_cast<const void*>(&body)));
+  CHECK(begun == 3);
+  CHECK(together);
+  nn::set_threads(0);
 }
 
 TEST_CASE("all instruction sets of this CPU agree") {
