@@ -42,13 +42,13 @@ Weights weights_of(const std::string& dtype, at::Device device) {
   return nn::compute_type(dtype, device) == at::kBFloat16 ? Weights::bfloat16 : Weights::float32;
 }
 
-// A byte of a small model is too little work to share: threads would cost more in waiting than they
-// save.
-constexpr std::int64_t shared_work = 30'000'000;  // weights that a byte touches
+// Weights that a byte touches for each thread: threads with less cost more in waiting than they save (docs/results.md).
+constexpr std::int64_t shared_work = 1'000'000;
 
 void choose_threads(std::int64_t asked, std::int64_t weights, std::size_t engines) {
-  const int threads = resolve_threads(static_cast<int>(asked)) / static_cast<int>(engines);
-  nn::set_threads(asked == 0 && weights < shared_work ? 1 : std::max(threads, 1));
+  std::int64_t threads = resolve_threads(static_cast<int>(asked)) / static_cast<std::int64_t>(engines);
+  if (asked == 0) threads = std::min(threads, weights / shared_work);
+  nn::set_threads(static_cast<int>(std::max<std::int64_t>(threads, 1)));
 }
 
 std::int64_t weights_a_byte(const model::Blt& blt) {

@@ -11,6 +11,8 @@
 #include <ATen/ops/unique_consecutive.h>
 #include <ATen/ops/zeros.h>
 
+#include <omp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -159,7 +161,12 @@ void adamw(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& moment
                                  f(1 - std::pow(s.beta2, step))});
 }
 
-void set_threads(int threads) { at::set_num_threads(resolve_threads(threads)); }
+// OpenMP keeps a pool of threads for each thread that asks for one, and lets all of them sleep, not spin, between tasks when
+// there are more than CPUs. What this thread's pool did (loading) may be over for good: it is made anew when it is needed.
+void set_threads(int threads) {
+  at::set_num_threads(resolve_threads(threads));
+  omp_pause_resource_all(omp_pause_soft);
+}
 
 at::ScalarType compute_type(const std::string& name, at::Device device) {
   if (name == "float32") return at::kFloat;
