@@ -9,18 +9,19 @@
 #include <map>
 #include <thread>
 
+#include "bench.h"
 #include "blt/base/error.h"
 #include "blt/base/files.h"
 #include "blt/base/table.h"
 #include "blt/base/threads.h"
 #include "blt/base/units.h"
-#include "blt/config/program.h"
 #include "blt/generate/engine.h"
 #include "blt/generate/sampler.h"
 #include "blt/model/stored.h"
 #include "blt/patch/json_lines.h"
 
 using namespace blt;
+using bench::median;
 
 namespace {
 
@@ -35,12 +36,6 @@ struct BenchConfig {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
 }
 
 // What some threads together can read of memory that no cache holds.
@@ -219,29 +214,21 @@ int run(const BenchConfig& c, config::Invocation& invocation) {
   return 0;
 }
 
-config::Program make_program(BenchConfig& c) {
+config::Command make_command(BenchConfig& c) {
   config::Command command;
   config::Fields& fields = command.fields;
   fields.positional("MODEL", &c.model, "folder of a BLT or a byte LM").required = true;
   fields.add("prompt_file", "--prompt-file", &c.prompt_file, "FILE", "prompts are its first bytes").required = true;
   fields.add("prompts", "--prompts", &c.prompts, "N,...", "prompt lengths in bytes").min = 1;
   fields.add("bytes", "-n,--bytes", &c.bytes, "N", "bytes to decode").min = 1;
-  fields.add("rounds", "--rounds", &c.rounds, "N", "times that each is measured; medians are told").min = 1;
-  fields.add("dtypes", "--dtype", &c.dtypes, "TYPE", "of matrix products; repeat it for more, measured in turns");
-  fields.add("compat", "--compat", &c.compat, "NAME", "whose attention semantics").choices = {"auto", "meta", "hf"};
-  fields.add("json", "--json", &c.json, "", "report as JSON");
-  for (auto& field : fields.all()) field.common = true;
+  bench::add_common_fields(fields, &c.rounds, &c.dtypes, &c.compat, &c.json);
   command.run = [&c](config::Invocation& invocation) { return run(c, invocation); };
-  config::Program program;
-  program.name = "bench_generate";
-  program.brief = "Speed of decoding beside what reading the weights costs";
-  program.commands.push_back(std::move(command));
-  return program;
+  return command;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   BenchConfig config;
-  return config::run_program(make_program(config), argc, argv);
+  return bench::run_program("bench_generate", "Speed of decoding beside what reading the weights costs", make_command(config), argc, argv);
 }

@@ -16,9 +16,11 @@ import torch
 from transformers import BltConfig, BltForCausalLM
 from transformers.utils import logging
 
+from texts import PATCHER, words
+
 CONFIG = dict(
     encoder_hash_byte_group_vocab=50021, encoder_hash_byte_group_size=[3, 4, 5, 6, 7, 8], cross_attn_k=2, max_position_embeddings=8192,
-    patcher_config=dict(hidden_size=384, num_hidden_layers=6, num_attention_heads=6, intermediate_size=1024, max_position_embeddings=8192),
+    patcher_config=PATCHER,
     encoder_config=dict(hidden_size=512, num_hidden_layers=1, num_attention_heads=8, intermediate_size=1408, hidden_size_global=1024,
                         cross_attn_k=2, cross_attn_all_layers=False),
     global_config=dict(hidden_size=1024, num_hidden_layers=8, num_attention_heads=8, intermediate_size=2816),
@@ -26,16 +28,6 @@ CONFIG = dict(
                         cross_attn_k=2, cross_attn_all_layers=True),
 )
 PATCH_SIZE = 4.5
-
-
-def words(size):
-    random = np.random.default_rng(1)
-    letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
-    share = 1 / np.arange(1, 27)
-    out = ""
-    while len(out) < size:
-        out += "".join(random.choice(letters, random.integers(1, 10), p=share / share.sum())) + random.choice([" ", " ", " ", ", ", ".\n"])
-    return out[:size]
 
 
 @torch.no_grad()
@@ -49,7 +41,7 @@ def make(folder):
         if p.dim() > 1:
             p.normal_(0, p.shape[-1] ** -0.5 * (3 if "lm_head" in name else 1))
     model.save_pretrained(folder)
-    prompt = words(8192)
+    prompt = words(np.random.default_rng(1), 8192)
     with open(os.path.join(folder, "prompt.txt"), "w") as f:
         f.write(prompt)
     ids = torch.tensor([[1] + [byte + 4 for byte in prompt[:2047].encode()]])

@@ -11,15 +11,16 @@
 #include <filesystem>
 #include <map>
 
+#include "bench.h"
 #include "blt/base/error.h"
 #include "blt/base/table.h"
 #include "blt/base/threads.h"
 #include "blt/base/units.h"
-#include "blt/config/program.h"
 #include "blt/io/documents.h"
 #include "blt/model/inference.h"
 
 using namespace blt;
+using bench::median;
 
 namespace {
 
@@ -40,12 +41,6 @@ struct Clock {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
 
 using Documents = std::vector<std::vector<patch::TokenId>>;
 
@@ -175,29 +170,21 @@ int run(const BenchConfig& c, config::Invocation& invocation) {
   return 0;
 }
 
-config::Program make_program(BenchConfig& c) {
+config::Command make_command(BenchConfig& c) {
   config::Command command;
   config::Fields& fields = command.fields;
   fields.positional("MODEL", &c.model, "folder of a byte LM or a BLT").required = true;
   fields.add("corpora", "--corpus", &c.corpora, "FILE", "documents; repeat it for more sets").required = true;
-  fields.add("rounds", "--rounds", &c.rounds, "N", "times that each is measured; medians are told").min = 1;
-  fields.add("dtypes", "--dtype", &c.dtypes, "TYPE", "of matrix products; repeat it for more, measured in turns");
-  fields.add("compat", "--compat", &c.compat, "NAME", "whose attention semantics").choices = {"auto", "meta", "hf"};
   fields.add("cpu_time", "--cpu-time", &c.cpu_time, "", "measure the process' own time: for busy machines, with -j 1");
-  fields.add("json", "--json", &c.json, "", "report as JSON");
   fields.add("entropies", "--entropies", &c.entropies, "", "put the entropies into the JSON report");
-  for (auto& field : fields.all()) field.common = true;
+  bench::add_common_fields(fields, &c.rounds, &c.dtypes, &c.compat, &c.json);
   command.run = [&c](config::Invocation& invocation) { return run(c, invocation); };
-  config::Program program;
-  program.name = "bench_patcher";
-  program.brief = "Speed of the entropy model beside a plain matrix product";
-  program.commands.push_back(std::move(command));
-  return program;
+  return command;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   BenchConfig config;
-  return config::run_program(make_program(config), argc, argv);
+  return bench::run_program("bench_patcher", "Speed of the entropy model beside a plain matrix product", make_command(config), argc, argv);
 }

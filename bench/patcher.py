@@ -19,8 +19,8 @@ from transformers.models.blt.configuration_blt import BltPatcherConfig
 from transformers.models.blt.modeling_blt import BltPatcher
 from transformers.utils import logging
 
-# The shape of the patcher of the benchmarks' model.
-CONFIG = dict(hidden_size=384, num_hidden_layers=6, num_attention_heads=6, intermediate_size=1024, max_position_embeddings=8192)
+from texts import PATCHER, words
+
 PADDED = 8192
 
 
@@ -44,20 +44,11 @@ def parse_arguments():
     return arguments
 
 
-def words(random, size):
-    letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
-    share = 1 / np.arange(1, 27)
-    out = ""
-    while len(out) < size:
-        out += "".join(random.choice(letters, random.integers(1, 10), p=share / share.sum())) + random.choice([" ", " ", " ", ", ", ".\n"])
-    return out[:size]
-
-
 @torch.no_grad()
 def prepare(work, count):
     """Model and documents -> (model, {corpus: documents})"""
     torch.manual_seed(0)
-    model = BltPatcher(BltPatcherConfig(**CONFIG)).eval()
+    model = BltPatcher(BltPatcherConfig(**PATCHER)).eval()
     for p in model.parameters():
         if p.dim() > 1:
             p.normal_(0, p.shape[-1] ** -0.5)

@@ -6,13 +6,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <filesystem>
-#include <optional>
 
-#include "blt/base/error.h"
 #include "blt/generate/engine.h"
-#include "blt/generate/sampler.h"
 #include "blt/model/models.h"
+#include "gpu/gpu.h"
 
 using namespace blt;
 using namespace blt::generate;
@@ -20,26 +17,8 @@ using patch::TokenId;
 
 namespace {
 
-// The GPU; none: the test is skipped. With a driver's device file there, failing to open it is a failure.
-std::optional<at::Device> gpu() {
-  try {
-    return nn::open_device("cuda");
-  } catch (const Error& error) {
-    if (std::filesystem::exists("/dev/nvidiactl")) FAIL(error.what());
-    WARN("skipped, no GPU here: " << error.what());
-    return std::nullopt;
-  }
-}
-
 model::TransformerConfig shape(std::int64_t dim, std::int64_t layers, std::int64_t heads, std::int64_t kv_heads) {
-  model::TransformerConfig c;
-  c.dim = dim;
-  c.layers = layers;
-  c.heads = heads;
-  c.kv_heads = kv_heads;
-  c.ffn_dim = 2 * dim;
-  c.max_positions = 1024;
-  return c;
+  return {dim, layers, heads, kv_heads, 2 * dim, 1024, 10000, 1e-5};
 }
 
 model::BltConfig config() {

@@ -6,10 +6,9 @@
 #include <torch/csrc/autograd/autograd.h>
 #undef CHECK
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <optional>
 
 #include "blt/nn/functional.h"
+#include "gpu/gpu.h"
 #include "kernel_table.h"
 #include "unit/kernel_cases.h"
 
@@ -17,18 +16,6 @@ using namespace blt;
 using at::Tensor;
 
 namespace {
-
-// The GPU; none: the test is skipped. With a driver's device file there, failing to open it is a
-// failure.
-std::optional<at::Device> gpu() {
-  try {
-    return nn::open_device("cuda");
-  } catch (const Error& error) {
-    if (std::filesystem::exists("/dev/nvidiactl")) FAIL(error.what());
-    WARN("skipped, no GPU here: " << error.what());
-    return std::nullopt;
-  }
-}
 
 class DeviceMemory : public kernel_cases::Memory {
  public:
