@@ -3,12 +3,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full_like.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
 
 #include "blt/base/error.h"
+#include "blt/nn/transfer.h"
 
 namespace blt::model {
 namespace {
@@ -50,17 +50,17 @@ class Packer {
     b.bytes = small(ids_.size());
     b.targets = targets_;
     b.positions = positions_;
-    b.ids = tensor(ids_, device);
-    b.position = tensor(position_, device);
-    b.hash_start = tensor(hash_start_, device);
-    b.target = tensor(target_, device);
+    b.ids = nn::int_tensor(ids_, device);
+    b.position = nn::int_tensor(position_, device);
+    b.hash_start = nn::int_tensor(hash_start_, device);
+    b.target = nn::int_tensor(target_, device);
     b.local = nn::make_ranges(std::move(first_), std::move(last_), 128, device);
     if (k_ == 0) return b;
     b.patches = small(patch_position_.size());
     b.patch_positions = patch_positions_;
     starts_.push_back(small(ids_.size()));
-    b.patch_starts = tensor(starts_, device);
-    b.patch_position = tensor(patch_position_, device);
+    b.patch_starts = nn::int_tensor(starts_, device);
+    b.patch_position = nn::int_tensor(patch_position_, device);
     b.pool = nn::make_ranges(std::move(pool_first_), std::move(pool_last_), 256, device);
     b.latent = nn::make_ranges(std::move(latent_first_), std::move(latent_last_), 32, device);
     b.decoder = nn::make_ranges(std::move(decoder_first_), std::move(decoder_last_), 256, device);
@@ -68,10 +68,6 @@ class Packer {
   }
 
  private:
-  static at::Tensor tensor(const Ints& values, at::Device device) {
-    return at::tensor(values, at::TensorOptions().dtype(at::kInt)).to(device);
-  }
-
   void add_patches(const Segment& s, std::int32_t base) {
     const std::size_t count = s.ids.size();
     std::size_t sum = 0;

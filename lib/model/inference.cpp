@@ -2,12 +2,15 @@
 #include "blt/model/inference.h"
 
 #include <ATen/core/grad_mode.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "blt/base/error.h"
 #include "blt/nn/packed.h"
+#include "blt/nn/transfer.h"
 
 namespace blt::model {
 namespace {
@@ -55,11 +58,28 @@ void in_batches(const Items& items, std::int64_t most, Size&& size, F&& f) {
   if (begin < items.size()) f(begin, items.size());
 }
 
-// Calls run(batch) for batches of the documents' spans, and then use(span, row of its first wanted position, batch, what run gave).
+// Calls run(batch) for batches of the documents' spans: tensors [rows, ...]. Then use(span, its wanted rows of each, on the host),
+// while the device computes the next batch.
 template <class Run, class Use>
 void run_spans(const ByteLmConfig& config, Documents documents, std::int64_t most, at::Device device, Run&& run, Use&& use) {
   const at::NoGradGuard no_grad;
+  const c10::DeviceGuard guard(device);  // the calling thread may be new
+  struct Running {
+    std::span<const Span> spans;
+    std::vector<nn::HostCopy> results;
+  };
   const auto spans = cut_spans(documents, config.transformer.layers, config.semantics.window);
+  const auto finish = [&](const Running& batch) {
+    std::int64_t row = 0;
+    for (const Span& s : batch.spans) {
+      const std::int64_t from = row + s.wanted - s.begin, to = row + s.end - s.begin;
+      std::vector<at::Tensor> own;
+      for (const auto& result : batch.results) own.push_back(result.get().slice(0, from, to));
+      use(s, own);
+      row = to;
+    }
+  };
+  std::optional<Running> running;
   in_batches(spans, most, [](const Span& s) { return s.end - s.begin; }, [&](std::size_t first, std::size_t last) {
     std::vector<Segment> segments;
     for (std::size_t i = first; i < last; ++i) {
@@ -70,14 +90,12 @@ void run_spans(const ByteLmConfig& config, Documents documents, std::int64_t mos
       if (static_cast<std::size_t>(s.end) < ids.size()) segment.next_id = ids[static_cast<std::size_t>(s.end)];
       segments.push_back(segment);
     }
-    const Batch batch = make_batch(segments, config.semantics, device);
-    const at::Tensor rows = run(batch);
-    std::int64_t row = 0;
-    for (std::size_t i = first; i < last; ++i) {
-      use(spans[i], row + spans[i].wanted - spans[i].begin, batch, rows);
-      row += spans[i].end - spans[i].begin;
-    }
+    Running next{std::span(spans).subspan(first, last - first), {}};
+    for (const at::Tensor& result : run(make_batch(segments, config.semantics, device))) next.results.emplace_back(result);
+    if (running) finish(*running);
+    running = std::move(next);
   });
+  if (running) finish(*running);
 }
 
 // Errors: input, for NaN: damaged weights show here.
@@ -107,13 +125,20 @@ void add_heads(Json& facts, const std::optional<HeadsConfig>& heads, const Trans
                                {"flops_per_byte", heads_flops_per_byte(*heads, local, semantics, static_cast<double>(local.max_positions))}};
 }
 
+// Positions of one forward for entropies.
+std::int64_t forward_positions(const ByteLmConfig& config, at::Device device) {
+  if (device.is_cpu()) return cached_positions;
+  const TransformerConfig& c = config.transformer;
+  return nn::busy_rows(device, 6 * c.dim + 3 * c.ffn_dim + patch::vocab_size);
+}
+
 // run(batch) -> entropies [rows].
 template <class Run>
 std::vector<std::vector<float>> entropies_by(const ByteLmConfig& config, Documents documents, std::int64_t most, at::Device device, Run&& run) {
   std::vector<std::vector<float>> out(documents.size());
-  run_spans(config, documents, most, device, run, [&](const Span& s, std::int64_t row, const Batch&, const at::Tensor& entropies) {
-    append(out[s.document], entropies.slice(0, row, row + s.end - s.wanted));
-  });
+  const auto run_one = [&](const Batch& batch) { return std::vector<at::Tensor>{run(batch)}; };
+  run_spans(config, documents, most, device, run_one,
+            [&](const Span& s, const std::vector<at::Tensor>& results) { append(out[s.document], results[0]); });
   return out;
 }
 
@@ -127,7 +152,10 @@ class ModelEntropySource final : public EntropySource {
     return model::entropies(*lm_, documents, pass_, device_);
   }
   std::string digest() const override { return digest_; }
-  std::uint64_t batch_bytes() const override { return batch_positions; }
+  // To a GPU several batches at once, so that it never waits for the host but at their end.
+  std::uint64_t batch_bytes() const override {
+    return static_cast<std::uint64_t>(device_.is_cpu() ? batch_positions : 8 * forward_positions(lm_->config, device_));
+  }
 
  private:
   std::unique_ptr<ByteLm> lm_;
@@ -201,13 +229,17 @@ class ByteLmScorer final : public Scorer {
 
   std::vector<Result> score(Documents documents, bool keep_logits) override {
     std::vector<Result> out(documents.size());
-    const auto run = [&](const Batch& batch) { return lm_->forward(batch, pass_); };
-    run_spans(lm_->config, documents, batch_positions, device_, run, [&](const Span& s, std::int64_t row, const Batch& batch, const at::Tensor& logits) {
+    const auto run = [&](const Batch& batch) {
+      const at::Tensor logits = lm_->forward(batch, pass_);
+      std::vector<at::Tensor> results = {nn::entropy(logits), losses_of(logits, batch)};
+      if (keep_logits) results.push_back(logits);
+      return results;
+    };
+    run_spans(lm_->config, documents, batch_positions, device_, run, [&](const Span& s, const std::vector<at::Tensor>& results) {
       Result& r = out[s.document];
-      const at::Tensor own = logits.slice(0, row, row + s.end - s.wanted);
-      append(r.entropies, nn::entropy(own.contiguous()));
-      append(r.losses, losses_of(logits, batch).slice(0, row, row + s.end - s.wanted));
-      if (keep_logits) append(r.logits, own);
+      append(r.entropies, results[0]);
+      append(r.losses, results[1]);
+      if (keep_logits) append(r.logits, results[2]);
     });
     for (auto& r : out) {
       if (!r.losses.empty()) r.losses.pop_back();  // the last position has no target
@@ -359,8 +391,7 @@ void require_numbers(std::span<const float> values) {
 }
 
 std::vector<std::vector<float>> entropies(ByteLm& lm, Documents documents, const Pass& pass, at::Device device) {
-  const std::int64_t most = device.is_cpu() ? cached_positions : batch_positions;
-  return entropies_by(lm.config, documents, most, device, [&](const Batch& batch) { return nn::entropy(lm.forward(batch, pass)); });
+  return entropies_by(lm.config, documents, forward_positions(lm.config, device), device, [&](const Batch& batch) { return nn::entropy(lm.forward(batch, pass)); });
 }
 
 void round_matrices(ByteLm& lm) {

@@ -53,6 +53,8 @@ std::string own_folder() {
   return slash == path.npos ? std::string() : std::string(path.substr(0, slash + 1));
 }
 
+void (*plugin_device_size)(int device, int* multiprocessors, std::uint64_t* memory) = nullptr;
+
 // Both libraries stay loaded.
 void load_cuda() {
   static bool loaded = false;
@@ -63,6 +65,7 @@ void load_cuda() {
   const auto* table = symbol<const kernels::Table*()>(plugin, "blt_cuda_table")();
   symbol<void(void* (*)())>(plugin, "blt_cuda_set_stream_source")(current_cuda_stream);
   set_cuda_table(table);
+  plugin_device_size = symbol<void(int, int*, std::uint64_t*)>(plugin, "blt_cuda_device_size");
   static const Recorder recorder{symbol<void*(void (*)(const void*), const void*)>(plugin, "blt_cuda_record"),
                                  symbol<void(void*)>(plugin, "blt_cuda_replay"),
                                  symbol<void(void*)>(plugin, "blt_cuda_forget")};
@@ -92,6 +95,13 @@ at::Device cuda_device(int index, const std::string& name) {
 }
 
 }  // namespace
+
+DeviceSize device_size(at::Device gpu) {
+  if (!plugin_device_size || !gpu.is_cuda()) throw internal_error("the size of a device that was not opened");
+  DeviceSize size{};
+  plugin_device_size(gpu.index(), &size.multiprocessors, &size.memory);
+  return size;
+}
 
 at::Device open_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;

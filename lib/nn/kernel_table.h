@@ -14,6 +14,13 @@ const kernels::Table& kernel_table(at::Device device);
 inline const kernels::Table& kernel_table(const at::Tensor& tensor) { return kernel_table(tensor.device()); }
 void set_cuda_table(const kernels::Table* table);
 
+struct DeviceSize {
+  int multiprocessors;
+  std::uint64_t memory;  // bytes
+};
+// Of a GPU that open_device opened.
+DeviceSize device_size(at::Device gpu);
+
 // Lists of launches that run as one (CUDA graphs).
 struct Recorder {
   // A graph of what `run` launches, with the parameters of now; none of it runs yet. The context stays until forget().

@@ -19,6 +19,7 @@
 
 #include "blt/base/threads.h"
 #include "blt/nn/functional.h"
+#include "blt/nn/transfer.h"
 #include "kernel_table.h"
 
 namespace blt::nn {
@@ -43,10 +44,6 @@ void run_parallel(std::int64_t tasks, kernels::ParallelBody body, void* context)
       for (std::int64_t task = next++; task < tasks; task = next++) body(context, task);
     }
   });
-}
-
-at::Tensor int_tensor(const std::vector<std::int32_t>& values, at::Device device) {
-  return at::tensor(values, at::TensorOptions().dtype(at::kInt)).to(device);
 }
 
 }  // namespace

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <thread>
 
 #include "blt/generate/engine.h"
+#include "blt/model/inference.h"
 #include "blt/model/models.h"
 #include "gpu/gpu.h"
 
@@ -128,4 +130,26 @@ TEST_CASE("a GPU's steps after rollback are the same bits") {
     }
     engine->rollback(100);
   }
+}
+
+TEST_CASE("a GPU's entropies of many batches are the CPU's, whatever thread asks") {
+  const auto device = gpu();
+  if (!device) return;
+  const auto lm = [&](at::Device on) {
+    auto out = std::make_unique<model::ByteLm>();
+    out->create(*config().patcher, at::TensorOptions(at::kFloat).device(on));
+    model::initialise(*out, 3);
+    return out;
+  };
+  const auto ours = model::make_entropy_source(lm(*device), "float32", *device);
+  const auto twin = model::make_entropy_source(lm(at::kCPU), "float32", at::kCPU);
+  CHECK(ours->batch_bytes() > twin->batch_bytes());
+  std::vector<std::vector<TokenId>> documents;
+  for (std::uint64_t size = 0; size < ours->batch_bytes(); size += documents.back().size())
+    documents.push_back(sample_text(documents.size() % 16 ? 2 + documents.size() % 700 : 40000));
+  std::vector<std::vector<float>> found;
+  std::thread([&] { found = ours->entropies(documents); }).join();
+  const auto expected = twin->entropies(documents);
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) CHECK(difference(found[i], expected[i]) < 1e-3);
 }

@@ -10,6 +10,7 @@
 
 #include "blt/kernels/kernels.h"
 #include "blt/nn/functional.h"
+#include "blt/nn/transfer.h"
 
 using namespace blt;
 using at::Tensor;
@@ -233,6 +234,28 @@ TEST_CASE("AdamW, dense and by rows") {
   nn::adamw(w, at::ones({2, 8}), m, v, {1e-2, 0.9, 0.95, 1e-8, 0, 1, 4}, at::tensor({1, 4}, at::kLong));
   const Tensor changed = (w != before).any(1);
   CHECK(at::equal(changed, at::tensor({0, 1, 0, 0, 1, 0}, at::kInt).to(at::kBool)));
+}
+
+TEST_CASE("a GPU's batches give all of it work and fit its memory") {
+  const std::uint64_t gib = std::uint64_t{1} << 30;
+  CHECK(nn::busy_rows(132, 80 * gib, 5636) == 132 * 512);
+  CHECK(nn::busy_rows(20, 80 * gib, 5636) == 20 * 512);
+  const auto small = nn::busy_rows(132, 4 * gib, 20000);  // the memory is the limit
+  CHECK(small < 132 * 512);
+  CHECK(static_cast<std::uint64_t>(small) * 20000 * sizeof(float) <= gib);
+  CHECK(nn::busy_rows(1, gib, 5636) == 4096);
+}
+
+TEST_CASE("copies to and from the host keep their values") {
+  const std::vector<std::int32_t> values = {3, -1, 2147483647, 0};
+  const Tensor ints = nn::int_tensor(values, at::kCPU);
+  CHECK(at::equal(ints, at::tensor({3, -1, 2147483647, 0}, at::kInt)));
+  CHECK(nn::int_tensor({}, at::kCPU).numel() == 0);
+  const Tensor x = at::randn({5, 3});
+  CHECK(at::equal(nn::HostCopy(x).get(), x));
+  const Tensor turned = nn::HostCopy(x.t().to(at::kBFloat16)).get();
+  CHECK(turned.is_contiguous());
+  CHECK(at::equal(turned, x.t().to(at::kBFloat16).to(at::kFloat)));
 }
 
 TEST_CASE("kernels run in as many threads as are asked for") {

@@ -47,6 +47,13 @@ extern "C" void blt_cuda_set_stream_source(blt_cuda_stream_source source) {
   stream_source.store(source, std::memory_order_release);
 }
 
+extern "C" void blt_cuda_device_size(int device, int* multiprocessors, std::uint64_t* memory_bytes) {
+  cudaDeviceProp properties{};
+  blt::kernels::gpu::check(cudaGetDeviceProperties(&properties, device), "device");
+  *multiprocessors = properties.multiProcessorCount;
+  *memory_bytes = properties.totalGlobalMem;
+}
+
 // Launches are captured on a stream that no one else uses: the default stream cannot be.
 extern "C" void* blt_cuda_record(void (*run)(const void* context), const void* context) {
   using blt::kernels::gpu::check;

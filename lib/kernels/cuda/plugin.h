@@ -14,6 +14,7 @@ const blt::kernels::Table* blt_cuda_table();
 void blt_cuda_set_stream(void* stream);
 // Asked at every launch instead, unless null.
 void blt_cuda_set_stream_source(blt_cuda_stream_source source);
+void blt_cuda_device_size(int device, int* multiprocessors, std::uint64_t* memory_bytes);
 // What `run` launches in the calling thread, as a graph for the current device; nothing runs yet.
 void* blt_cuda_record(void (*run)(const void* context), const void* context);
 // Launches it on the current stream.
