@@ -24,7 +24,7 @@ _blt_generate() {
         --compat) choices='auto meta hf';;
         --hash-tables) choices='memory mapped';;
         --engine) choices='cached exact';;
-        --speculate) choices='off heads latent lookup';;
+        --speculate) choices='off auto heads latent lookup';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac

@@ -176,12 +176,12 @@ void describe_engine(Fields& fields, GenerateConfig& c) {
       "Both give the same text up to rounding; exact is slow and there to check the other.";
   Field& speculate = fields.add("speculate", "--speculate", &c.speculate, "SOURCE",
                                 "draft bytes and check them together; the text's distribution stays the same");
-  speculate.choices = {"off", "heads", "latent", "lookup"};
+  speculate.choices = {"off", "auto", "heads", "latent", "lookup"};
   speculate.common = true;
   speculate.details =
       "heads: prediction heads that blt-train --mtp trained. latent: a BLT's decoder goes on past the patch with the latent "
-      "that it has. lookup: any model; what followed where the last 6 bytes stood before, in the prompt or in the text. -v tells "
-      "how many drafted bytes were kept.";
+      "that it has. lookup: any model; what followed where the last 5 bytes stood before, in the prompt or in the text. auto: lookup "
+      "where the text repeats itself, elsewhere the model's heads, or latent where it has none. -v tells how many drafted bytes were kept.";
   Field& draft = fields.add("draft", "--draft", &c.draft, "N",
                             "bytes to draft at a time; otherwise as many as there are heads, 10 (latent), 6 (lookup)");
   draft.min = 1;

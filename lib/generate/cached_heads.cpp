@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "cached_heads.h"
 
-#include <ATen/ops/cat.h>
-
 namespace blt::generate {
 
 CachedHeads::CachedHeads(model::PredictionHeads& heads, const at::Tensor& norm, double norm_eps,
                          const at::Tensor& head, at::ScalarType type)
-    : heads_(heads), norm_(norm), norm_eps_(norm_eps), type_(type) {
+    : heads_(heads), norm_(norm), norm_eps_(norm_eps), head_(head), type_(type) {
   for (auto& transformer : heads.transformers) layers_.emplace_back(transformer, type, head.device());
-  unembedding_ = heads.unembeddings.empty() ? head : at::cat(heads.unembeddings);
 }
 
 void CachedHeads::plan(const NewRows& rows, nn::Inputs& inputs) {
@@ -25,14 +22,11 @@ void CachedHeads::append(nn::Workspace& ws, const nn::Matrix& state) {
   }
 }
 
-nn::Matrix CachedHeads::logits(nn::Workspace& ws, std::int64_t row) const {
-  const nn::Matrix rows = ws.take(static_cast<std::int64_t>(states_.size()), states_[0].columns, at::kFloat);
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    const auto to = static_cast<std::int64_t>(i);
-    ws.copy(states_[i].row_range(row, row + 1), rows.row_range(to, to + 1));
-  }
-  const nn::Matrix logits = ws.linear(ws.rms_norm(rows, norm_, norm_eps_, type_), unembedding_);
-  return logits.view(count() - 1, logits.count() / (count() - 1));
+nn::Matrix CachedHeads::logits(nn::Workspace& ws, std::int64_t head, std::int64_t row) const {
+  const auto index = static_cast<std::size_t>(head - 2);
+  const bool linear = layers_.empty();
+  const nn::Matrix state = states_[linear ? 0 : index].row_range(row, row + 1);
+  return ws.linear(ws.rms_norm(state, norm_, norm_eps_, type_), linear ? heads_.unembeddings[index] : head_);
 }
 
 void CachedHeads::truncate(std::int64_t end) {

@@ -24,8 +24,8 @@ class CachedHeads {
   // state: float32 [rows.count(), dim], the trunk's before the norm. It and the heads' own lie in the workspace until its
   // owner takes them back.
   void append(nn::Workspace& workspace, const nn::Matrix& state);
-  // After row `row` of the last append() -> [n - 1, 260].
-  nn::Matrix logits(nn::Workspace& workspace, std::int64_t row) const;
+  // Of head 2 to count(), after row `row` of the last append() -> [1, 260].
+  nn::Matrix logits(nn::Workspace& workspace, std::int64_t head, std::int64_t row) const;
   std::int64_t count() const { return heads_.config.count; }
 
   void truncate(std::int64_t end);
@@ -36,7 +36,7 @@ class CachedHeads {
   model::PredictionHeads& heads_;
   at::Tensor norm_;
   double norm_eps_;
-  at::Tensor unembedding_;  // linear: all of theirs, [(n - 1) * 260, dim]; layer: the model's own
+  at::Tensor head_;  // the model's own, of all heads with layers
   at::ScalarType type_;
   std::vector<CachedTransformer> layers_;
   std::vector<nn::Matrix> states_;  // linear: the trunk's; layer: one a head

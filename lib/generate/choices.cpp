@@ -55,18 +55,16 @@ std::vector<Candidate> residual(const std::vector<Candidate>& target, const std:
 }  // namespace
 
 Choices::Choices(Engine& engine, std::span<const patch::TokenId> prompt, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
-                 Speculation speculation, std::int64_t draft)
+                 const DraftSources& sources)
     : engine_(engine),
       first_(logits.begin(), logits.end()),
       sampler_(sampler),
       constraint_(constraint),
-      speculation_(speculation),
-      draft_(speculation == Speculation::off ? 0 : draft),
+      sources_(sources),
       position_(engine.position()) {
   if (constraint_) constraint_->reset();
-  if (speculation_ == Speculation::lookup) {
-    for (const auto id : prompt) lookup_.append(id);
-  }
+  if (sources_.lookup == 0) return;
+  for (const auto id : prompt) lookup_.append(id);
 }
 
 patch::TokenId Choices::next(std::int64_t wanted) {
@@ -75,22 +73,29 @@ patch::TokenId Choices::next(std::int64_t wanted) {
   return ready_[given_++];
 }
 
+bool Choices::Worth::tries() { return kept_ >= least_kept || ++passed_over_ % probe_interval == 0; }
+
+void Choices::Worth::tried(std::size_t kept, std::size_t drafts) {
+  kept_ += 0.1 * (static_cast<double>(kept) / static_cast<double>(drafts) - kept_);
+}
+
 void Choices::refill(std::int64_t wanted) {
   if (ready_.empty()) return take(sampler_.pick(candidates(first_)));
-  std::int64_t most = std::min(draft_, wanted - 1);
-  if (kept_ < least_kept && ++passed_over_ % probe_interval != 0) most = 0;
-  const auto drafts = draft(most);
-  const std::int64_t accepted = counts_.accepted;
-  try_drafts(drafts);
-  if (drafts.empty()) return;
-  const double kept = static_cast<double>(counts_.accepted - accepted) / static_cast<double>(drafts.size());
-  kept_ += 0.1 * (kept - kept_);
+  const auto most = [&](std::int64_t source) { return std::min(source, wanted - 1); };
+  if (most(sources_.lookup) > 0 && looked_up_.tries()) {
+    const auto drafts = look_up(most(sources_.lookup));
+    if (!drafts.empty()) return try_drafts(drafts, looked_up_);
+  }
+  std::vector<Draft> drafts;
+  const std::int64_t predicted = most(std::max(sources_.heads, sources_.latent));
+  if (predicted > 0 && predicted_.tries()) drafts = predict(predicted);
+  try_drafts(drafts, predicted_);
 }
 
 void Choices::take(patch::TokenId id) {
   advance(id);
   ready_.push_back(id);
-  if (speculation_ == Speculation::lookup) lookup_.append(id);
+  if (sources_.lookup > 0) lookup_.append(id);
 }
 
 void Choices::advance(patch::TokenId id) {
@@ -101,22 +106,30 @@ std::vector<Candidate> Choices::candidates(std::span<const float> logits) const 
   return sampler_.candidates(logits, constraint_ ? &constraint_->allowed() : nullptr);
 }
 
-// The constraint goes along; an EOS ends the draft.
-std::vector<Choices::Draft> Choices::draft(std::int64_t most) {
-  const patch::TokenId last = ready_.back();
+// What is drafted is certain of itself: it stays with the probability that the model gives it.
+std::vector<Choices::Draft> Choices::look_up(std::int64_t most) {
   std::vector<Draft> out;
-  if (most <= 0) return out;
-  if (speculation_ == Speculation::lookup) return look_up(most);
-  const bool heads = speculation_ == Speculation::heads;
-  const std::span<const float> ahead = heads ? engine_.future() : std::span<const float>();
-  if (heads) most = std::min(most, engine_.heads() - 1);
+  for (const auto id : lookup_.next(most)) {
+    if (constraint_ && !constraint_->allowed().has(static_cast<std::uint8_t>(id - patch::byte_offset))) break;
+    advance(id);
+    out.push_back({id, {{id, 1.0}}});
+  }
+  counts_.drafted += static_cast<std::int64_t>(out.size());
+  return out;
+}
+
+// From the heads or a stale latent. The constraint goes along; an EOS ends the draft.
+std::vector<Choices::Draft> Choices::predict(std::int64_t most) {
+  const patch::TokenId last = ready_.back();
+  const bool heads = sources_.heads > 0;
+  std::vector<Draft> out;
   std::int64_t guesses = 0;
   double confidence = 1;
   while (static_cast<std::int64_t>(out.size()) < most && !(constraint_ && constraint_->complete())) {
     if (!out.empty() && out.back().id == patch::eos_id) break;
     std::span<const float> logits;
     if (heads) {
-      logits = row(ahead, out.size());
+      logits = engine_.future(static_cast<std::int64_t>(out.size()) + 2);
     } else {
       logits = engine_.guess(out.empty() ? last : out.back().id);
       ++guesses;
@@ -135,20 +148,8 @@ std::vector<Choices::Draft> Choices::draft(std::int64_t most) {
   return out;
 }
 
-// What is drafted is certain of itself: it stays with the probability that the model gives it.
-std::vector<Choices::Draft> Choices::look_up(std::int64_t most) {
-  std::vector<Draft> out;
-  for (const auto id : lookup_.next(most)) {
-    if (constraint_ && !constraint_->allowed().has(static_cast<std::uint8_t>(id - patch::byte_offset))) break;
-    advance(id);
-    out.push_back({id, {{id, 1.0}}});
-  }
-  counts_.drafted += static_cast<std::int64_t>(out.size());
-  return out;
-}
-
 // One pass over the last choice and the drafts behind it: those that the model would have chosen stay, and one id more.
-void Choices::try_drafts(const std::vector<Draft>& drafts) {
+void Choices::try_drafts(const std::vector<Draft>& drafts, Worth& source) {
   std::vector<patch::TokenId> ids = {ready_.back()};
   for (const auto& d : drafts) {
     if (d.id != patch::eos_id) ids.push_back(d.id);
@@ -158,21 +159,28 @@ void Choices::try_drafts(const std::vector<Draft>& drafts) {
   const auto logits = engine_.extend(ids);
   ++counts_.passes;
   if (constraint_) constraint_->rollback(static_cast<std::int64_t>(ids.size()) - 1);
-  for (const auto& d : drafts) {
-    const std::size_t at = ready_.size();
+  const std::size_t accepted = verify(drafts, ids.size(), logits);
+  counts_.accepted += static_cast<std::int64_t>(accepted);
+  if (!drafts.empty()) source.tried(accepted, drafts.size());
+}
+
+// -> the drafts that stay. tried: ids of the pass.
+std::size_t Choices::verify(const std::vector<Draft>& drafts, std::size_t tried, std::span<const float> logits) {
+  for (std::size_t at = 0; at < drafts.size(); ++at) {
+    const Draft& d = drafts[at];
     const auto target = candidates(row(logits, at));
     if (sampler_.uniform() * probability(d.from, d.id) < probability(target, d.id)) {
-      ++counts_.accepted;
       take(d.id);
-      if (d.id == patch::eos_id) return;
+      if (d.id == patch::eos_id) return at + 1;
       continue;
     }
     const patch::TokenId id = sampler_.pick(residual(target, d.from));
-    engine_.rollback(static_cast<std::int64_t>(ids.size() - 1 - at));
-    return take(id);
+    engine_.rollback(static_cast<std::int64_t>(tried - 1 - at));
+    take(id);
+    return at;
   }
-  if (constraint_ && constraint_->complete()) return;
-  take(sampler_.pick(candidates(row(logits, ready_.size()))));
+  if (!constraint_ || !constraint_->complete()) take(sampler_.pick(candidates(row(logits, drafts.size()))));
+  return drafts.size();
 }
 
 }  // namespace blt::generate

@@ -17,9 +17,9 @@ namespace blt::generate {
 
 class Choices {
  public:
-  // logits: after the prompt, which the engine holds. draft: ids at most that are tried together, 0 without speculation.
+  // logits: after the prompt, which the engine holds.
   Choices(Engine& engine, std::span<const patch::TokenId> prompt, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
-          Speculation speculation, std::int64_t draft);
+          const DraftSources& sources);
 
   // wanted: ids that are still of use, this one included.
   patch::TokenId next(std::int64_t wanted);
@@ -34,10 +34,22 @@ class Choices {
     patch::TokenId id;
     std::vector<Candidate> from;  // what it was drawn from
   };
+  // Whether drafts of a source pay.
+  class Worth {
+   public:
+    // Where they are seldom kept of late, few passes try any.
+    bool tries();
+    void tried(std::size_t kept, std::size_t drafts);
+
+   private:
+    double kept_ = 1;              // share, of late
+    std::int64_t passed_over_ = 0;  // passes since that fell too low
+  };
   void refill(std::int64_t wanted);
-  void try_drafts(const std::vector<Draft>& drafts);
-  std::vector<Draft> draft(std::int64_t most);
+  void try_drafts(const std::vector<Draft>& drafts, Worth& source);
   std::vector<Draft> look_up(std::int64_t most);
+  std::vector<Draft> predict(std::int64_t most);
+  std::size_t verify(const std::vector<Draft>& drafts, std::size_t tried, std::span<const float> logits);
   std::vector<Candidate> candidates(std::span<const float> logits) const;
   void take(patch::TokenId id);
   void advance(patch::TokenId id);
@@ -46,15 +58,13 @@ class Choices {
   std::vector<float> first_;  // the logits after the prompt
   Sampler sampler_;
   Constraint* constraint_;
-  Speculation speculation_;
-  std::int64_t draft_;
+  DraftSources sources_;
   Lookup lookup_;
+  Worth looked_up_, predicted_;
   std::vector<patch::TokenId> ready_;  // chosen; all but the last are in the engine
   std::size_t given_ = 0;
   std::int64_t position_;
   DraftCounts counts_;
-  double kept_ = 1;  // share of drafts, of late
-  std::int64_t passed_over_ = 0;  // passes since that fell too low
 };
 
 }  // namespace blt::generate

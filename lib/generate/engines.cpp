@@ -36,6 +36,10 @@ Engine::Facts facts_of(const model::Blt& blt) {
   return {"blt", blt.config.encoder.max_positions, blt.config.latent.max_positions};
 }
 
+bool keep_heads(const EngineOptions& options, bool any) {
+  return options.heads == UseHeads::yes || (options.heads == UseHeads::if_any && any);
+}
+
 // Appends in pieces of options.chunk, so that a long prompt needs no memory that grows with its
 // square.
 template <class AppendPiece>
@@ -79,11 +83,11 @@ std::span<const float> EngineBase::checked_logits() const {
   return logits_;
 }
 
-std::span<const float> EngineBase::future() {
-  if (heads() == 1) throw usage_error("this engine has one prediction head");
+std::span<const float> EngineBase::future(std::int64_t head) {
+  if (head < 2 || head > heads()) throw usage_error(cat("no prediction head ", head, ": this engine has ", heads()));
   const at::NoGradGuard no_gradients;
   logits_.clear();
-  head_logits(logits_);
+  head_logits(head, logits_);
   return checked_logits();
 }
 
@@ -94,7 +98,7 @@ std::span<const float> EngineBase::guess(patch::TokenId id) {
   return checked_logits();
 }
 
-void EngineBase::head_logits(std::vector<float>&) {
+void EngineBase::head_logits(std::int64_t, std::vector<float>&) {
   throw internal_error("no heads");
 }
 
@@ -167,12 +171,14 @@ CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::Sc
     : EngineBase(facts_of(*lm)),
       lm_(std::move(lm)),
       options_(options),
-      cache_(*lm_, type, false, options.heads),
+      cache_(*lm_, type, false, keep_heads(options, lm_->heads.has_value())),
       inputs_(lm_->embedding.device()),
       workspace_(lm_->embedding.device()) {}
 
-void CachedByteLmEngine::head_logits(std::vector<float>& out) {
-  workspace_.to_host(cache_.heads()->logits(workspace_, position() - 1 - piece_), out);
+void CachedByteLmEngine::head_logits(std::int64_t head, std::vector<float>& out) {
+  const auto mark = workspace_.mark();
+  workspace_.to_host(cache_.heads()->logits(workspace_, head, position() - 1 - piece_), out);
+  workspace_.release(mark);
 }
 
 void CachedByteLmEngine::append(std::span<const patch::TokenId> fresh, bool all, std::vector<float>& out) {
@@ -206,11 +212,13 @@ CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType
     : EngineBase(facts_of(*blt)),
       blt_(std::move(blt)),
       options_(options),
-      cache_(*blt_, type, options.heads),
+      cache_(*blt_, type, keep_heads(options, blt_->heads.has_value())),
       workspace_(blt_->embedding.device()) {}
 
-void CachedBltEngine::head_logits(std::vector<float>& out) {
-  workspace_.to_host(cache_.heads()->logits(workspace_, position() - 1 - piece_), out);
+void CachedBltEngine::head_logits(std::int64_t head, std::vector<float>& out) {
+  const auto mark = workspace_.mark();
+  workspace_.to_host(cache_.heads()->logits(workspace_, head, position() - 1 - piece_), out);
+  workspace_.release(mark);
 }
 
 void CachedBltEngine::append_guess(patch::TokenId id, std::vector<float>& out) {

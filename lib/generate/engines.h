@@ -18,7 +18,7 @@ class EngineBase : public Engine {
  public:
   std::span<const float> prefill(std::span<const patch::TokenId> ids) final { return append_checked(ids, false); }
   std::span<const float> extend(std::span<const patch::TokenId> ids) final { return append_checked(ids, true); }
-  std::span<const float> future() final;
+  std::span<const float> future(std::int64_t head) final;
   std::span<const float> guess(patch::TokenId id) final;
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
@@ -29,7 +29,7 @@ class EngineBase : public Engine {
   // Adds logits to `out`: of every new row, [ids.size(), 260], or of the last.
   virtual void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) = 0;
   virtual void truncate(std::int64_t end) = 0;
-  virtual void head_logits(std::vector<float>& out);  // of heads 2 to n after the last id
+  virtual void head_logits(std::int64_t head, std::vector<float>& out);  // after the last id
   virtual void append_guess(patch::TokenId id, std::vector<float>& out);
 
  private:
@@ -81,7 +81,7 @@ class CachedByteLmEngine final : public EngineBase {
  private:
   void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override;
-  void head_logits(std::vector<float>& out) override;
+  void head_logits(std::int64_t head, std::vector<float>& out) override;
 
   std::shared_ptr<model::ByteLm> lm_;
   EngineOptions options_;
@@ -99,12 +99,13 @@ class CachedBltEngine final : public EngineBase {
                   const EngineOptions& options);
   std::int64_t position() const override { return static_cast<std::int64_t>(cache_.ids().size()); }
   const std::vector<std::int64_t>& patch_starts() const override { return cache_.starts(); }
+  bool can_guess() const override { return true; }
   std::int64_t heads() const override { return cache_.heads() ? cache_.heads()->count() : 1; }
 
  private:
   void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override;
-  void head_logits(std::vector<float>& out) override;
+  void head_logits(std::int64_t head, std::vector<float>& out) override;
   void append_guess(patch::TokenId id, std::vector<float>& out) override;
 
   std::shared_ptr<model::Blt> blt_;

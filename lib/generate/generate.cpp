@@ -29,19 +29,18 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
   return {c.greedy ? 0 : c.temperature, c.top_k, c.top_p, c.min_p, !c.ignore_eos};
 }
 
-// Of ids drafted together: what the heads can say; from a stale latent about a patch and a half.
-std::int64_t draft_of(const GenerateConfig& c, const Engine& engine) {
-  if (c.draft) return *c.draft;
-  return c.speculate == "heads" ? engine.heads() - 1 : c.speculate == "lookup" ? 6 : 10;
+// Of ids tried together: what the heads can say; from a stale latent about two patches; as many as agreed before a place that is
+// looked up.
+DraftSources draft_sources(const GenerateConfig& c, const Engine& engine) {
+  DraftSources out;
+  const bool any = c.speculate == "auto";
+  if (c.speculate == "lookup" || any) out.lookup = c.draft.value_or(6);
+  if (c.speculate == "heads" || (any && engine.heads() > 1)) out.heads = std::min(c.draft.value_or(engine.heads() - 1), engine.heads() - 1);
+  else if (c.speculate == "latent" || (any && engine.can_guess())) out.latent = c.draft.value_or(10);
+  return out;
 }
 
 }  // namespace
-
-Speculation speculation_of(const GenerateConfig& c) {
-  if (c.speculate == "heads") return Speculation::heads;
-  if (c.speculate == "latent") return Speculation::latent;
-  return c.speculate == "lookup" ? Speculation::lookup : Speculation::off;
-}
 
 // Bytes on their way out: what may begin a stop string waits, then what is part of a character or
 // patch.
@@ -107,8 +106,8 @@ bool Generator::take_prompt(std::span<const patch::TokenId> ids, std::string_vie
 }
 
 std::string Generator::run(std::span<const patch::TokenId> prompt, std::uint64_t seed, Stream& stream, Completion& out) {
-  Choices choices(engine_, prompt, logits_, Sampler(sampler_options(config_), seed), constraint_, speculation_of(config_),
-                  draft_of(config_, engine_));
+  Choices choices(engine_, prompt, logits_, Sampler(sampler_options(config_), seed), constraint_,
+                  draft_sources(config_, engine_));
   while (out.steps < config_.max_bytes && !choices.complete()) {
     if (stop_signal()) return "signal";
     const std::int64_t position = choices.position();

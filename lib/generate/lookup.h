@@ -17,7 +17,7 @@ class Lookup {
   // At most `most` ids, and no more than agree before them. None, where the last ids are new.
   std::vector<patch::TokenId> next(std::int64_t most) const;
 
-  static constexpr std::size_t least = 6;  // ids that must agree
+  static constexpr std::size_t least = 5;  // ids that must agree
 
  private:
   std::vector<patch::TokenId> ids_;

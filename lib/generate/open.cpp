@@ -29,7 +29,7 @@ template <class Model, class Visit>
 void narrow_all(Model& model, const EngineOptions& options, Visit&& visit) {
   if (options.weights == Weights::float32) return;
   visit(narrow(options.weights));
-  if (model.heads && options.heads) model.heads->visit(narrow(options.weights));
+  if (model.heads && options.heads != UseHeads::no) model.heads->visit(narrow(options.weights));
 }
 
 // Of activations.
@@ -111,14 +111,20 @@ std::vector<std::unique_ptr<Engine>> open_engines(const std::string& folder, con
                                                   EngineOptions options, std::size_t count) {
   const at::Device device = nn::open_device(asked.device);
   options.weights = weights_of(asked.dtype, device);
+  nn::set_threads(static_cast<int>(asked.threads));  // for loading
+  std::vector<std::unique_ptr<Engine>> engines;
+  std::int64_t weights = 0;
   if (model::model_kind(folder) == model::Kind::byte_lm) {
     std::shared_ptr<model::ByteLm> lm = model::load_byte_lm(folder, model::load_options(asked, device));
-    choose_threads(asked.threads, model::parameter_count(lm->config), count);
-    return engines_over(std::move(lm), options, count);
+    weights = model::parameter_count(lm->config);
+    engines = engines_over(std::move(lm), options, count);
+  } else {
+    std::shared_ptr<model::Blt> blt = model::load_blt(folder, model::load_options(asked, device));
+    weights = weights_a_byte(*blt);
+    engines = with_context(folder, [&] { return engines_over(std::move(blt), options, count); });
   }
-  std::shared_ptr<model::Blt> blt = model::load_blt(folder, model::load_options(asked, device));
-  choose_threads(asked.threads, weights_a_byte(*blt), count);
-  return with_context(folder, [&] { return engines_over(std::move(blt), options, count); });
+  choose_threads(asked.threads, weights, count);  // last: it ends the pool of threads that loading used
+  return engines;
 }
 
 }  // namespace blt::generate

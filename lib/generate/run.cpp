@@ -106,7 +106,7 @@ namespace {
 EngineOptions engine_options(const GenerateConfig& config) {
   EngineOptions options;
   options.exact = config.engine == "exact";
-  options.heads = speculation_of(config) == Speculation::heads;
+  options.heads = config.speculate == "heads" ? UseHeads::yes : config.speculate == "auto" ? UseHeads::if_any : UseHeads::no;
   return options;
 }
 

@@ -44,9 +44,9 @@ class Reciter final : public Engine {
   }
   // Heads that know the script, but for every fifth id of it, for which they say '!'.
   std::int64_t heads() const override { return 4; }
-  std::span<const float> future() override {
-    ahead_.assign(3 * 260, -30.0f);
-    for (std::int64_t i = 0; i < 3; ++i) ahead_[static_cast<std::size_t>(i) * 260 + drafted(position() - prompt_ + i + 1)] = 0;
+  std::span<const float> future(std::int64_t head) override {
+    ahead_.assign(260, -30.0f);
+    ahead_[drafted(position() - prompt_ + head - 1)] = 0;
     return ahead_;
   }
   std::span<const float> guess(patch::TokenId id) override {
@@ -256,7 +256,7 @@ TEST_CASE("drafts change neither the text nor how it ends") {
       {script, [](auto&) {}, "the q#uick", "constraint", "the q#uick"},
   };
   for (const auto& c : cases) {
-    for (const std::string speculate : {"off", "heads", "latent"}) {
+    for (const std::string speculate : {"off", "heads", "latent", "lookup", "auto"}) {
       for (const std::int64_t draft : {1, 2, 3, 9}) {
         INFO(c.script << " " << c.reason << " " << speculate << " " << draft);
         GenerateConfig config;

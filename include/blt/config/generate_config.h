@@ -42,7 +42,7 @@ struct GenerateConfig {
 
   ModelOptions options = {.dtype = "float32"};
   std::string engine = "cached";
-  std::string speculate = "off";       // off, heads, latent
+  std::string speculate = "off";       // off, auto, heads, latent, lookup
   std::optional<std::int64_t> draft;   // ids drafted together
 };
 

@@ -34,12 +34,13 @@ class Engine {
   virtual std::span<const float> extend(std::span<const patch::TokenId> ids) = 0;
   // Prediction heads, the model's own included: 1 without EngineOptions.heads.
   virtual std::int64_t heads() const { return 1; }
-  // What heads 2 to n say after the last id, [heads() - 1, 260], valid until the next call. The last id is one of the last
-  // call's. Errors: usage (one head).
-  virtual std::span<const float> future() = 0;
+  // What head `head`, 2 to heads(), says after the last id, [260], valid until the next call. The last id is one of the last
+  // append's. Errors: usage (no such head).
+  virtual std::span<const float> future(std::int64_t head) = 0;
   // As step(), but no patch closes: the local models run on with the latent that they have (BLT-S, arXiv 2605.08044). For
   // drafts: roll them back before anything else. Errors: usage (a byte LM, the exact engine).
   virtual std::span<const float> guess(patch::TokenId id) = 0;
+  virtual bool can_guess() const { return false; }
   // Takes the last `count` ids back. Errors: internal, when there are fewer.
   virtual void rollback(std::int64_t count) = 0;
   void reset() { rollback(position()); }
@@ -62,11 +63,13 @@ class Engine {
 // On the CPU activations and sums are float32 whatever the weights are; on CUDA bfloat16 holds for both.
 enum class Weights { float32, bfloat16, int8 };  // int8: with a scale a row; CPU only
 
+enum class UseHeads { no, if_any, yes };  // beside the model's own; yes: input error where there are none
+
 struct EngineOptions {
   bool exact =
       false;  // compute all anew each time: the reference that the cached engine is tested against
   Weights weights = Weights::float32;  // of matrices outside the entropy model
-  bool heads = false;  // keep what prediction heads need; input error where the model has none
+  UseHeads heads = UseHeads::no;       // whether what prediction heads need is kept
   std::int64_t chunk = 512;  // bytes of a prompt that are computed together
   std::int64_t slack = 256;  // ids that rollback() can take back without computing anew
 };

@@ -20,8 +20,11 @@ namespace blt::generate {
 // Where text goes. Returns false when nobody reads it any more.
 using Write = std::function<bool(std::string_view)>;
 
-enum class Speculation { off, heads, latent, lookup };
-Speculation speculation_of(const GenerateConfig& config);
+// Where drafts come from: how many ids of a source are tried together at most, 0: none.
+struct DraftSources {
+  std::int64_t lookup = 0;             // where the text repeats itself
+  std::int64_t heads = 0, latent = 0;  // elsewhere: one of the two
+};
 
 struct DraftCounts {
   std::int64_t drafted = 0, accepted = 0;

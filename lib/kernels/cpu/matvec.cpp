@@ -31,15 +31,17 @@ struct Int8 {
 
 constexpr int steps = 2;     // sums of an output that do not wait for each other: the same however many vectors there are
 constexpr int block = lanes;  // outputs whose sums are folded together
+constexpr int group = 4;      // vectors whose sums fit into registers
 // Rows of several vectors at once: as many as there are registers for the sums.
+constexpr int beside([[maybe_unused]] int vectors) {
 #if defined(__AVX512F__)
-constexpr int most_beside = 4;
+  return vectors == 1 ? 1 : vectors < 4 ? 4 : 2;
 #elif defined(__AVX2__)
-constexpr int most_beside = 2;
+  return vectors == 2 || vectors == 3 ? 2 : 1;
 #else
-constexpr int most_beside = 1;
+  return 1;
 #endif
-constexpr int group = 3;  // vectors whose sums fit into registers
+}
 
 // `rows` rows of the matrix and `vectors` vectors: sums[vector][row]. One vector is bound by memory, and reads one row
 // after the other, in the order that prefetchers are made for; several are bound by arithmetic, and share what is loaded.
@@ -48,7 +50,10 @@ inline void products(const char* row, int64_t stride, const float* x, int64_t in
   Vec acc[rows][vectors][steps] = {};
   const auto add = [&](int64_t i, int s) __attribute__((always_inline)) {
     Vec inputs[vectors];
-    BLT_UNROLLED for (int v = 0; v < vectors; ++v) inputs[v] = load(x + v * in + i);
+    BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+      inputs[v] = load(x + v * in + i);
+      if (vectors > 3 && rows > 1) keep_in_register(inputs[v]);  // fewer stay there by themselves
+    }
     BLT_UNROLLED for (int r = 0; r < rows; ++r) {
       Vec weight = Weight::load(row + r * stride, i);
       if (vectors > 1) keep_in_register(weight);
@@ -81,15 +86,15 @@ inline void products(const char* row, int64_t stride, const float* x, int64_t in
 // Outputs [o, o + count) of `vectors` vectors.
 template <class Weight, int vectors>
 void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-  constexpr int beside = vectors == 1 ? 1 : most_beside;
+  constexpr int rows = beside(vectors);
   const int64_t stride = Weight::stride(p.in);
   const char* row = static_cast<const char*>(part.w) + o * stride;
   const float* x = static_cast<const float*>(p.x) + first * p.in;
   Vec all[vectors][block];
   if (count < block) memset(all, 0, sizeof all);
   int64_t r = 0;
-  for (; r + beside <= count; r += beside) {
-    products<Weight, beside, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
+  for (; r + rows <= count; r += rows) {
+    products<Weight, rows, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
   }
   for (; r < count; ++r) {
     products<Weight, 1, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
@@ -122,6 +127,9 @@ void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t e
         case 1: block_of<Weight, 1>(p, part, first, o, count); break;
         case 2: block_of<Weight, 2>(p, part, first, o, count); break;
         case 3: block_of<Weight, 3>(p, part, first, o, count); break;
+        case 4: block_of<Weight, 4>(p, part, first, o, count); break;
+        case 5: block_of<Weight, 5>(p, part, first, o, count); break;
+        case 6: block_of<Weight, 6>(p, part, first, o, count); break;
       }
     }
   }
