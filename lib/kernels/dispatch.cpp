@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: MIT
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 #include <string_view>
 
 #include "blt/kernels/kernels.h"
@@ -57,7 +61,16 @@ const Table& cpu_table() {
 bool cpu_has_bf16() {
 #ifdef __x86_64__
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16");
+  return cpu_table("avx512") && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+bool cpu_has_amx_bf16() {
+#ifdef __x86_64__
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return cpu_has_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
 #else
   return false;
 #endif

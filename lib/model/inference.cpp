@@ -406,7 +406,8 @@ std::unique_ptr<EntropySource> make_entropy_source(std::unique_ptr<ByteLm> lm, c
     return std::make_unique<PackedEntropySource>(*lm, nn::Precision::int8);
   }
   const at::ScalarType type = inference_type(dtype, device);
-  if (!device.is_cpu() || (type == at::kBFloat16 && kernels::cpu_has_bf16())) {
+  // Our kernels multiply with vectors; ATen's (oneDNN) also with AMX, which is faster by far.
+  if (!device.is_cpu() || (type == at::kBFloat16 && kernels::cpu_has_amx_bf16())) {
     return std::make_unique<ModelEntropySource>(std::move(lm), Pass{type}, device);
   }
   return std::make_unique<PackedEntropySource>(*lm, type == at::kFloat ? nn::Precision::float32 : nn::Precision::bfloat16);

@@ -27,9 +27,24 @@ Floats random_floats(std::mt19937& random, std::int64_t count, float deviation) 
   return out;
 }
 
-Floats packed(const Table& table, const Floats& w, std::int64_t out, std::int64_t in, const Floats& beside = {}) {
-  Floats to(static_cast<std::size_t>(table.packed_size(out, in, !beside.empty())), NAN);
-  table.pack({w.data(), beside.empty() ? nullptr : beside.data(), to.data(), out, in});
+std::vector<Products> all_products() {
+  std::vector<Products> all = {Products::f32, Products::rounded};
+  if (cpu_has_bf16()) all.push_back(Products::bf16);
+  return all;
+}
+
+// Weights that products in bfloat16 find as they are.
+Floats random_weights(std::mt19937& random, std::int64_t count, float deviation, bool round) {
+  Floats out = random_floats(random, count, deviation);
+  if (round) {
+    for (auto& w : out) w = from_bf16(to_bf16(w));
+  }
+  return out;
+}
+
+Floats packed(const Table& table, Products products, const Floats& w, std::int64_t out, std::int64_t in, const Floats& beside = {}) {
+  Floats to(static_cast<std::size_t>(table.packed_size(out, in, !beside.empty(), products)), NAN);
+  table.pack({w.data(), beside.empty() ? nullptr : beside.data(), to.data(), out, in, products});
   return to;
 }
 
@@ -77,16 +92,17 @@ TEST_CASE("project gives normed, multiplied and rotated rows") {
   std::mt19937 random(1);
   for (const Table* table : tables()) {
     for (const Sizes& s : sizes) {
-      for (const bool round : {false, true}) {
+      for (const Products products : all_products()) {
+        const bool round = products != Products::f32;
         const std::int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim, half = s.head_dim / 2;
         const Floats x = random_floats(random, s.rows * s.dim, 2), norm = random_floats(random, s.dim, 1);
-        const Floats w = random_floats(random, (q + 2 * kv) * s.dim, 0.2f), angles = random_floats(random, 9 * s.head_dim, 1);
+        const Floats w = random_weights(random, (q + 2 * kv) * s.dim, 0.2f, round), angles = random_floats(random, 9 * s.head_dim, 1);
         Ints position(static_cast<std::size_t>(s.rows));
         for (std::size_t i = 0; i < position.size(); ++i) position[i] = static_cast<std::int32_t>(i % 9);
         Floats out_q(static_cast<std::size_t>(s.rows * q)), out_k(static_cast<std::size_t>(s.rows * kv)), out_v(out_k.size());
-        const Floats packed_w = packed(*table, w, q + 2 * kv, s.dim);
+        const Floats packed_w = packed(*table, products, w, q + 2 * kv, s.dim);
         table->project({x.data(), norm.data(), packed_w.data(), angles.data(), position.data(), out_q.data(), out_k.data(), out_v.data(),
-                        s.rows, s.dim, s.heads, s.kv_heads, s.head_dim, eps, round});
+                        s.rows, s.dim, s.heads, s.kv_heads, s.head_dim, eps, products});
         for (std::int64_t row = 0; row < s.rows; ++row) {
           Doubles all = times(normed(row_of(x, row, s.dim), norm, eps, round), w, round);
           const float* angle = row_of(angles, position[static_cast<std::size_t>(row)], s.head_dim);
@@ -109,17 +125,18 @@ TEST_CASE("feed_forward adds attention's output and SwiGLU") {
   std::mt19937 random(2);
   for (const Table* table : tables()) {
     for (const Sizes& s : sizes) {
-      for (const bool round : {false, true}) {
+      for (const Products products : all_products()) {
+        const bool round = products != Products::f32;
         const std::int64_t width = s.heads * s.head_dim;
         const Floats before = random_floats(random, s.rows * s.dim, 2), attended = random_floats(random, s.rows * width, 1),
-                     norm = random_floats(random, s.dim, 1), wo = random_floats(random, s.dim * width, 0.2f),
-                     gate = random_floats(random, s.ffn * s.dim, 0.2f), up = random_floats(random, s.ffn * s.dim, 0.2f),
-                     down = random_floats(random, s.dim * s.ffn, 0.2f);
-        const Floats packed_wo = packed(*table, wo, s.dim, width), packed_gate_up = packed(*table, gate, s.ffn, s.dim, up),
-                     packed_down = packed(*table, down, s.dim, s.ffn);
+                     norm = random_floats(random, s.dim, 1), wo = random_weights(random, s.dim * width, 0.2f, round),
+                     gate = random_weights(random, s.ffn * s.dim, 0.2f, round), up = random_weights(random, s.ffn * s.dim, 0.2f, round),
+                     down = random_weights(random, s.dim * s.ffn, 0.2f, round);
+        const Floats packed_wo = packed(*table, products, wo, s.dim, width), packed_gate_up = packed(*table, products, gate, s.ffn, s.dim, up),
+                     packed_down = packed(*table, products, down, s.dim, s.ffn);
         Floats x = before;
         table->feed_forward({x.data(), attended.data(), norm.data(), packed_wo.data(), packed_gate_up.data(), packed_down.data(), s.rows,
-                             s.dim, width, s.ffn, eps, round});
+                             s.dim, width, s.ffn, eps, products});
         for (std::int64_t row = 0; row < s.rows; ++row) {
           Doubles in(row_of(attended, row, width), row_of(attended, row, width) + width);
           for (auto& value : in) value = rounded(value, round);
@@ -143,17 +160,21 @@ TEST_CASE("surprise gives entropies of the logits") {
   std::mt19937 random(3);
   for (const Table* table : tables()) {
     for (const std::int64_t classes : {5, 64, 260}) {
-      const std::int64_t rows = 53, dim = 30;
-      const Floats x = random_floats(random, rows * dim, 2), norm = random_floats(random, dim, 1), w = random_floats(random, classes * dim, 0.3f);
-      const Floats packed_w = packed(*table, w, classes, dim);
-      Floats out(static_cast<std::size_t>(rows));
-      table->surprise({x.data(), norm.data(), packed_w.data(), out.data(), rows, dim, classes, eps, false});
-      for (std::int64_t row = 0; row < rows; ++row) {
-        const Doubles logits = times(normed(row_of(x, row, dim), norm, eps, false), w, false);
-        double total = 0, weighted = 0;
-        for (const double value : logits) total += std::exp(value);
-        for (const double value : logits) weighted += std::exp(value) / total * value;
-        REQUIRE(out[static_cast<std::size_t>(row)] == Approx(std::log(total) - weighted).margin(2e-5));
+      for (const Products products : all_products()) {
+        const bool round = products != Products::f32;
+        const std::int64_t rows = 53, dim = 31;
+        const Floats x = random_floats(random, rows * dim, 2), norm = random_floats(random, dim, 1),
+                     w = random_weights(random, classes * dim, 0.3f, round);
+        const Floats packed_w = packed(*table, products, w, classes, dim);
+        Floats out(static_cast<std::size_t>(rows));
+        table->surprise({x.data(), norm.data(), packed_w.data(), out.data(), rows, dim, classes, eps, products});
+        for (std::int64_t row = 0; row < rows; ++row) {
+          const Doubles logits = times(normed(row_of(x, row, dim), norm, eps, round), w, round);
+          double total = 0, weighted = 0;
+          for (const double value : logits) total += std::exp(value);
+          for (const double value : logits) weighted += std::exp(value) / total * value;
+          REQUIRE(out[static_cast<std::size_t>(row)] == Approx(std::log(total) - weighted).margin(round ? 0.05 : 2e-5));
+        }
       }
     }
   }

@@ -213,13 +213,17 @@ struct AdamW {
   float correction1, correction2;  // 1 - beta^t
 };
 
-// A transformer's layers over many rows in float32 without gradients, in three passes: a block of rows goes through several
-// products while it is in the cache. Weights are packed once, in the order in which these kernels read them. CPU only.
+// A transformer's layers over many rows without gradients, in three passes: a block of rows goes through several products while
+// it is in the cache. Weights are packed once, in the order in which these kernels read them. CPU only.
+// rounded: what products read and write is rounded to bfloat16, they are float32 themselves. bf16: the same with products of the
+// hardware, which cpu_has_bf16() must promise; as rounded by instruction sets that know no such products.
+enum class Products { f32, rounded, bf16 };
 struct Pack {
   const float* w;       // [out, in]
   const float* beside;  // null, or a second matrix of that shape whose rows go between w's (gate and up)
-  float* packed;        // packed_size(out, in, beside) numbers
+  float* packed;        // packed_size(out, in, beside, products) numbers
   std::int64_t out, in;
+  Products products;  // what the packed weights are for
 };
 // q, k, v = norm(x) w^T, q and k rotated.
 struct Project {
@@ -231,7 +235,7 @@ struct Project {
   float *q, *k, *v;              // [rows, heads * head_dim], [rows, kv_heads * head_dim] twice
   std::int64_t rows, dim, heads, kv_heads, head_dim;
   float eps;
-  bool rounded;  // what products read and write is rounded to bfloat16
+  Products products;
 };
 // x += attended wo^T; x += (silu(n gate^T) * (n up^T)) down^T with n = norm(x).
 struct FeedForward {
@@ -241,7 +245,7 @@ struct FeedForward {
   const float *wo, *gate_up, *down;  // packed [dim, width], [ffn, dim] (gate beside up), [dim, ffn]
   std::int64_t rows, dim, width, ffn;
   float eps;
-  bool rounded;
+  Products products;
 };
 // Entropies in nats of softmax(norm(x) w^T); no logits are kept.
 struct Surprise {
@@ -251,7 +255,7 @@ struct Surprise {
   float* entropy;     // [rows]
   std::int64_t rows, dim, classes;
   float eps;
-  bool rounded;
+  Products products;
 };
 
 struct Table {
@@ -276,7 +280,7 @@ struct Table {
   void (*cast)(const Cast&);
   void (*put_rows)(const PutRows&);
   // The CPU's tables only.
-  std::int64_t (*packed_size)(std::int64_t out, std::int64_t in, bool beside) = nullptr;
+  std::int64_t (*packed_size)(std::int64_t out, std::int64_t in, bool beside, Products products) = nullptr;
   void (*pack)(const Pack&) = nullptr;
   void (*project)(const Project&) = nullptr;
   void (*feed_forward)(const FeedForward&) = nullptr;
@@ -293,7 +297,8 @@ Parallel parallel();
 // lacks it.
 const Table& cpu_table();
 const Table* cpu_table(const char* name);
-// Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX).
+// Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16, or AMX besides).
 bool cpu_has_bf16();
+bool cpu_has_amx_bf16();
 
 }  // namespace blt::kernels

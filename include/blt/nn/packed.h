@@ -16,8 +16,8 @@ struct LayerWeights {
   at::Tensor attention_norm, wq, wk, wv, wo, ffn_norm, w_gate, w_up, w_down;
 };
 
-// Of matrix products, which are float32 whatever it is: bfloat16 rounds what they read and write, as where the hardware multiplies
-// that; int8 rounds the weights (see quantise).
+// Of matrix products: bfloat16 rounds what they read and write, and is multiplied as such where the hardware does; int8 rounds the
+// weights (see quantise), and products are float32.
 enum class Precision { float32, bfloat16, int8 };
 
 class PackedLayers {
@@ -45,7 +45,7 @@ class PackedLayers {
   at::Tensor embedding_, norm_, head_;
   std::int64_t classes_;
   std::vector<Packed> layers_;
-  bool rounded_;
+  kernels::Products products_;
   at::Tensor x_, q_, k_, v_, attended_, log_sum_;  // of one batch, kept for the next
 };
 

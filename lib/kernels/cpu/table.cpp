@@ -24,7 +24,7 @@ void matvec(const MatVec&);
 void residual(const Residual&);
 void cast(const Cast&);
 void put_rows(const PutRows&);
-int64_t packed_size(int64_t out, int64_t in, bool beside);
+int64_t packed_size(int64_t out, int64_t in, bool beside, Products products);
 void pack(const Pack&);
 void project(const Project&);
 void feed_forward(const FeedForward&);
