@@ -13,8 +13,8 @@ std::span<const float> row(std::span<const float> logits, std::size_t index) {
   return logits.subspan(index * vocabulary, vocabulary);
 }
 
-// Heads stop drafting where their drafts so far would all hold with less than this probability: a byte more to verify
-// costs up to half a step (docs/results.md), and the heads are sure of few. A stale latent is nearly always right.
+// Heads stop drafting where their drafts so far would all hold with less than this probability: a byte more to verify costs a
+// good part of a step (docs/results.md), and the heads are sure of few. A stale latent is nearly always right.
 constexpr double least_confidence = 0.3;
 
 // Where less than this share of drafts is kept, they cost more than they save: then only some passes try any, to see whether
@@ -82,9 +82,15 @@ void Choices::Worth::tried(std::size_t kept, std::size_t drafts) {
 void Choices::refill(std::int64_t wanted) {
   if (ready_.empty()) return take(sampler_.pick(candidates(first_)));
   const auto most = [&](std::int64_t source) { return std::min(source, wanted - 1); };
-  if (most(sources_.lookup) > 0 && looked_up_.tries()) {
-    const auto drafts = look_up(most(sources_.lookup));
-    if (!drafts.empty()) return try_drafts(drafts, looked_up_);
+  const auto found = lookup_.next(most(sources_.lookup));
+  if (!found.empty() && looked_up_.tries()) {
+    const auto drafts = look_up(found);
+    const std::int64_t accepted = counts_.accepted;
+    if (!drafts.empty()) {
+      try_drafts(drafts, looked_up_);
+      counts_.looked_up += counts_.accepted - accepted;
+      return;
+    }
   }
   std::vector<Draft> drafts;
   const std::int64_t predicted = most(std::max(sources_.heads, sources_.latent));
@@ -107,9 +113,9 @@ std::vector<Candidate> Choices::candidates(std::span<const float> logits) const 
 }
 
 // What is drafted is certain of itself: it stays with the probability that the model gives it.
-std::vector<Choices::Draft> Choices::look_up(std::int64_t most) {
+std::vector<Choices::Draft> Choices::look_up(const std::vector<patch::TokenId>& found) {
   std::vector<Draft> out;
-  for (const auto id : lookup_.next(most)) {
+  for (const auto id : found) {
     if (constraint_ && !constraint_->allowed().has(static_cast<std::uint8_t>(id - patch::byte_offset))) break;
     advance(id);
     out.push_back({id, {{id, 1.0}}});

@@ -15,6 +15,12 @@
 
 namespace blt::generate {
 
+// Where drafts come from: how many ids of a source are tried together at most, 0: none.
+struct DraftSources {
+  std::int64_t lookup = 0;             // where the text repeats itself
+  std::int64_t heads = 0, latent = 0;  // elsewhere: one of the two
+};
+
 class Choices {
  public:
   // logits: after the prompt, which the engine holds.
@@ -47,7 +53,7 @@ class Choices {
   };
   void refill(std::int64_t wanted);
   void try_drafts(const std::vector<Draft>& drafts, Worth& source);
-  std::vector<Draft> look_up(std::int64_t most);
+  std::vector<Draft> look_up(const std::vector<patch::TokenId>& found);
   std::vector<Draft> predict(std::int64_t most);
   std::size_t verify(const std::vector<Draft>& drafts, std::size_t tried, std::span<const float> logits);
   std::vector<Candidate> candidates(std::span<const float> logits) const;

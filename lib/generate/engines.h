@@ -44,6 +44,7 @@ class EngineBase : public Engine {
 class ExactByteLm final : public EngineBase {
  public:
   ExactByteLm(std::shared_ptr<model::ByteLm> lm, at::ScalarType type);
+  bool can_verify() const override { return false; }
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
 
  private:
@@ -58,6 +59,7 @@ class ExactByteLm final : public EngineBase {
 class ExactBlt final : public EngineBase {
  public:
   ExactBlt(std::shared_ptr<model::Blt> blt, at::ScalarType type);
+  bool can_verify() const override { return false; }
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
   const std::vector<std::int64_t>& patch_starts() const override { return starts_; }
 

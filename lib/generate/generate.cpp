@@ -31,9 +31,15 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
 
 // Of ids tried together: what the heads can say; from a stale latent about two patches; as many as agreed before a place that is
 // looked up.
+// Errors: usage.
 DraftSources draft_sources(const GenerateConfig& c, const Engine& engine) {
   DraftSources out;
   const bool any = c.speculate == "auto";
+  if (!engine.can_verify()) {
+    if (c.speculate == "off" || any) return out;
+    throw usage_error(cat("--speculate ", c.speculate, ": drafts for this model cannot be verified, its last patch stays open until the text ends"),
+                      "--compat meta, or --speculate off");
+  }
   if (c.speculate == "lookup" || any) out.lookup = c.draft.value_or(6);
   if (c.speculate == "heads" || (any && engine.heads() > 1)) out.heads = std::min(c.draft.value_or(engine.heads() - 1), engine.heads() - 1);
   else if (c.speculate == "latent" || (any && engine.can_guess())) out.latent = c.draft.value_or(10);

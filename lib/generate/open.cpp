@@ -42,7 +42,7 @@ Weights weights_of(const std::string& dtype, at::Device device) {
   return nn::compute_type(dtype, device) == at::kBFloat16 ? Weights::bfloat16 : Weights::float32;
 }
 
-// Weights that a byte touches for each thread: threads with less cost more in waiting than they save (docs/results.md).
+// Weights that a byte touches for each thread: threads with less cost more in waiting than they save (docs/architecture.md).
 constexpr std::int64_t shared_work = 1'000'000;
 
 void choose_threads(std::int64_t asked, std::int64_t weights, std::size_t engines) {

@@ -75,6 +75,7 @@ std::string draft_summary(const Completion& c) {
   };
   std::string out = cat("drafts: ", d.accepted, " of ", d.drafted, " bytes accepted, ", rate(c.steps, d.passes),
                         " bytes a pass in ", d.passes, " passes");
+  if (d.looked_up > 0) out += cat(", ", d.looked_up, " looked up");
   if (d.guesses > 0) out += cat(", beside ", d.guesses, " of the local models alone");
   return out;
 }
@@ -92,8 +93,8 @@ Json to_json(const Completion& c, std::string_view prompt, const GenerateConfig&
   json["seconds"] = c.seconds;
   json["bytes_per_second"] = c.bytes_per_second();
   if (config.speculate != "off") {
-    json["drafts"] = {{"drafted", c.drafts.drafted}, {"accepted", c.drafts.accepted}, {"passes", c.drafts.passes},
-                      {"guesses", c.drafts.guesses}};
+    json["drafts"] = {{"drafted", c.drafts.drafted}, {"accepted", c.drafts.accepted}, {"looked_up", c.drafts.looked_up},
+                      {"passes", c.drafts.passes}, {"guesses", c.drafts.guesses}};
   }
   json["prompt_bytes"] = prompt.size();
   json["prompt_seconds"] = c.prompt_seconds;

@@ -172,7 +172,7 @@ nn::PackedLayers packed_layers(const ByteLm& lm, nn::Precision precision) {
   return {{{c.heads, c.kv_heads, c.head_dim()}, c.ffn_dim, c.rope_theta, c.norm_eps}, lm.embedding, layers, lm.norm, lm.head, precision};
 }
 
-// On the CPU with products in float32.
+// On the CPU, without ATen in the layers.
 class PackedEntropySource final : public EntropySource {
  public:
   PackedEntropySource(ByteLm& lm, nn::Precision precision)
@@ -406,7 +406,7 @@ std::unique_ptr<EntropySource> make_entropy_source(std::unique_ptr<ByteLm> lm, c
     return std::make_unique<PackedEntropySource>(*lm, nn::Precision::int8);
   }
   const at::ScalarType type = inference_type(dtype, device);
-  // Our kernels multiply with vectors; ATen's (oneDNN) also with AMX, which is faster by far.
+  // Our kernels multiply with vectors; ATen's (oneDNN) also with AMX, whose peak is several times theirs.
   if (!device.is_cpu() || (type == at::kBFloat16 && kernels::cpu_has_amx_bf16())) {
     return std::make_unique<ModelEntropySource>(std::move(lm), Pass{type}, device);
   }

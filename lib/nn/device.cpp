@@ -8,6 +8,8 @@
 #include <dlfcn.h>
 
 #include <charconv>
+#include <map>
+#include <mutex>
 #include <string_view>
 
 #include "blt/nn/functional.h"
@@ -98,9 +100,12 @@ at::Device cuda_device(int index, const std::string& name) {
 
 DeviceSize device_size(at::Device gpu) {
   if (!plugin_device_size || !gpu.is_cuda()) throw internal_error("the size of a device that was not opened");
-  DeviceSize size{};
-  plugin_device_size(gpu.index(), &size.multiprocessors, &size.memory);
-  return size;
+  static std::mutex mutex;
+  static std::map<int, DeviceSize> known;  // asking takes a while
+  const std::lock_guard lock(mutex);
+  const auto [at, fresh] = known.try_emplace(gpu.index());
+  if (fresh) plugin_device_size(gpu.index(), &at->second.multiprocessors, &at->second.memory);
+  return at->second;
 }
 
 at::Device open_device(const std::string& name) {

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t line = 64;  // bytes: where each matrix begins
 constexpr std::size_t least_block = std::size_t{1} << 20;
-constexpr std::size_t most_recorded = 256;  // lists of calls, a few ten KB each
+constexpr std::size_t most_recorded = 512;  // lists of calls, a few ten KB each
 
 std::size_t rounded(std::size_t bytes) { return (bytes + line - 1) / line * line; }
 

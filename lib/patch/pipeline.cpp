@@ -12,6 +12,7 @@
 #include "blt/base/signals.h"
 #include "blt/base/units.h"
 #include "blt/patch/records.h"
+#include "one_thread_source.h"
 #include "partial_folder.h"
 #include "plan.h"
 #include "rank_progress.h"
@@ -124,7 +125,8 @@ class Pipeline {
 
   void open_model() {
     if (!wants_entropies() || source_) return;
-    opened_ = neural_networks().open_entropy_source(options_.entropy_model, options_.model);
+    opened_ = std::make_unique<OneThreadSource>(
+        [&] { return neural_networks().open_entropy_source(options_.entropy_model, options_.model); });
     source_ = opened_.get();
   }
 

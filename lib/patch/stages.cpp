@@ -5,13 +5,10 @@
 #include <oneapi/tbb/parallel_pipeline.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
 #include <exception>
-#include <functional>
 #include <future>
 #include <mutex>
-#include <thread>
 
 #include "blt/base/signals.h"
 #include "blt/patch/segmenter.h"
@@ -28,46 +25,6 @@ struct OpenPart {
   PartRecord record;
 };
 
-// A thread of its own for all of one kind of work, which others wait for. OpenMP keeps a pool of threads for each thread that
-// ever computes, and oneTBB would let each of its own do so.
-class OneThread {
- public:
-  OneThread() : thread_([this] { loop(); }) {}
-  ~OneThread() {
-    give({});
-    thread_.join();
-  }
-  void run(const std::function<void()>& work) {
-    std::packaged_task<void()> task(work);
-    auto done = task.get_future();
-    give(std::move(task));
-    done.get();
-  }
-
- private:
-  void give(std::packaged_task<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    changed_.notify_one();
-  }
-  void loop() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return !tasks_.empty(); });
-      auto task = std::move(tasks_.front());
-      tasks_.pop_front();
-      lock.unlock();
-      if (!task.valid()) return;
-      task();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::packaged_task<void()>> tasks_;
-  std::thread thread_;
-};
-
 // What goes from stage to stage; each stage fills in its part.
 struct Batch {
   std::shared_ptr<OpenPart> part;
@@ -82,9 +39,7 @@ class Stages {
  public:
   Stages(const StageOptions& options, const std::vector<std::size_t>& parts,
          const StageEvents& events)
-      : options_(options), parts_(parts), events_(events) {
-    if (options_.source) computing_ = std::make_unique<OneThread>();
-  }
+      : options_(options), parts_(parts), events_(events) {}
 
   void run() {
     namespace tbb = oneapi::tbb;
@@ -178,8 +133,7 @@ class Stages {
   void add_entropies(Batch& batch) const {
     std::vector<std::string_view> texts;
     for (const auto& record : batch.records) texts.push_back(record.text);
-    std::vector<std::vector<float>> entropies;
-    computing_->run([&] { entropies = document_entropies(*options_.source, texts, options_.rules.newline_reset); });
+    auto entropies = document_entropies(*options_.source, texts, options_.rules.newline_reset);
     for (std::size_t i = 0; i < texts.size(); ++i)
       batch.records[i].entropies = std::move(entropies[i]);
   }
@@ -232,7 +186,6 @@ class Stages {
   const StageOptions& options_;
   const std::vector<std::size_t>& parts_;
   const StageEvents& events_;
-  std::unique_ptr<OneThread> computing_;  // of entropies
   std::shared_ptr<OpenPart> reading_;
   std::size_t next_part_ = 0;
   std::uint64_t corpus_bytes_ = 0;  // of the parts that are read

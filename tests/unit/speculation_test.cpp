@@ -99,6 +99,10 @@ TEST_CASE("greedy text is the same with drafts, over thousands of bytes") {
   Constraint letters = regex_constraint("[a-f]*");
   check_greedy(make_lm(model::HeadKind::linear), {"lookup", "auto"}, &letters);
   check_greedy(make_blt(model::HeadKind::layer), {"lookup", "auto"}, &letters);
+  const auto without_heads = make_blt(model::HeadKind::linear);
+  without_heads->heads.reset();
+  without_heads->config.heads.reset();
+  check_greedy(without_heads, {"auto"}, &letters);
 }
 
 TEST_CASE("sampled text has the model's distribution") {
@@ -191,4 +195,23 @@ TEST_CASE("drafts that an engine cannot make are refused") {
   lm->heads.reset();
   lm->config.heads.reset();
   CHECK_THROWS_AS(make_engine(lm, options_for("heads")), Error);
+}
+
+TEST_CASE("drafts that cannot be verified are refused") {
+  const auto blt = make_blt(model::HeadKind::linear);
+  blt->config.semantics.open_end = true;
+  blt->config.patching.max_patch_length = 4;
+  const auto engine = make_engine(blt, {});
+  GenerateConfig config;
+  config.max_bytes = 20;
+  config.greedy = config.ignore_eos = true;
+  const auto plain = generated(*engine, config, 1);
+  for (const std::string source : {"lookup", "heads", "latent"}) {
+    config.speculate = source;
+    CHECK_THROWS_AS(generated(*engine, config, 1), Error);
+  }
+  config.speculate = "auto";
+  const auto any = generated(*engine, config, 1);
+  CHECK((any.text == plain.text));
+  CHECK(any.drafts.drafted == 0);
 }

@@ -34,13 +34,15 @@ class Engine {
   virtual std::span<const float> extend(std::span<const patch::TokenId> ids) = 0;
   // Prediction heads, the model's own included: 1 without EngineOptions.heads.
   virtual std::int64_t heads() const { return 1; }
-  // What head `head`, 2 to heads(), says after the last id, [260], valid until the next call. The last id is one of the last
-  // append's. Errors: usage (no such head).
+  // What head `head`, 2 to heads(), says after the last id, [260], valid until the next call. The last id is one of those that
+  // prefill() or extend() appended last, with no guess() since. Errors: usage (no such head).
   virtual std::span<const float> future(std::int64_t head) = 0;
   // As step(), but no patch closes: the local models run on with the latent that they have (BLT-S, arXiv 2605.08044). For
   // drafts: roll them back before anything else. Errors: usage (a byte LM, the exact engine).
   virtual std::span<const float> guess(patch::TokenId id) = 0;
   virtual bool can_guess() const { return false; }
+  // Whether extend() gives each id the logits, to the bit, that step() would: then drafts can be verified by it.
+  virtual bool can_verify() const { return true; }
   // Takes the last `count` ids back. Errors: internal, when there are fewer.
   virtual void rollback(std::int64_t count) = 0;
   void reset() { rollback(position()); }
@@ -63,7 +65,7 @@ class Engine {
 // On the CPU activations and sums are float32 whatever the weights are; on CUDA bfloat16 holds for both.
 enum class Weights { float32, bfloat16, int8 };  // int8: with a scale a row; CPU only
 
-enum class UseHeads { no, if_any, yes };  // beside the model's own; yes: input error where there are none
+enum class UseHeads { no, if_any, yes };  // beside the model's own; yes: input error where a cached engine finds none
 
 struct EngineOptions {
   bool exact =

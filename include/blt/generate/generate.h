@@ -20,14 +20,9 @@ namespace blt::generate {
 // Where text goes. Returns false when nobody reads it any more.
 using Write = std::function<bool(std::string_view)>;
 
-// Where drafts come from: how many ids of a source are tried together at most, 0: none.
-struct DraftSources {
-  std::int64_t lookup = 0;             // where the text repeats itself
-  std::int64_t heads = 0, latent = 0;  // elsewhere: one of the two
-};
-
 struct DraftCounts {
   std::int64_t drafted = 0, accepted = 0;
+  std::int64_t looked_up = 0;  // of the accepted: found in the text
   std::int64_t passes = 0;   // of the whole model, after the prompt
   std::int64_t guesses = 0;  // of the local models alone, for drafts
 };

@@ -110,7 +110,7 @@ void adamw(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& moment
 // another name; resource, where the plugin libblt_cuda, libtorch_cuda or the device is missing.
 at::Device open_device(const std::string& name);
 
-// Chooses threads for ATen and the kernels together. Call once before any work.
+// Chooses threads for ATen and the kernels together, and ends their pools: the next work makes one of its own.
 void set_threads(int threads);
 // float32 or bfloat16, from "auto", "float32", "bfloat16": auto is bfloat16 where the CPU or GPU multiplies it in hardware.
 at::ScalarType compute_type(const std::string& name, at::Device device);

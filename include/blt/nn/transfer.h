@@ -27,7 +27,7 @@ class HostCopy {
 };
 
 // Rows of a forward that give each multiprocessor of a GPU some tiles of every product, while their activations take a quarter of
-// its memory at most. floats: activations of one row that live at the same time.
+// its memory at most (but 4096 rows in any case). floats: activations of one row that live at the same time.
 std::int64_t busy_rows(at::Device gpu, std::int64_t floats);
 // The rule, for a GPU of this size.
 std::int64_t busy_rows(std::int64_t multiprocessors, std::uint64_t memory, std::int64_t floats);

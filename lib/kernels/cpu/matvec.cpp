@@ -128,8 +128,6 @@ void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t e
         case 2: block_of<Weight, 2>(p, part, first, o, count); break;
         case 3: block_of<Weight, 3>(p, part, first, o, count); break;
         case 4: block_of<Weight, 4>(p, part, first, o, count); break;
-        case 5: block_of<Weight, 5>(p, part, first, o, count); break;
-        case 6: block_of<Weight, 6>(p, part, first, o, count); break;
       }
     }
   }
