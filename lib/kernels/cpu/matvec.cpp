@@ -31,17 +31,17 @@ struct Int8 {
 
 constexpr int steps = 2;     // sums of an output that do not wait for each other: the same however many vectors there are
 constexpr int block = lanes;  // outputs whose sums are folded together
-constexpr int group = 4;      // vectors whose sums fit into registers
-// Rows of several vectors at once: as many as there are registers for the sums.
-constexpr int beside([[maybe_unused]] int vectors) {
+// Vectors whose sums fit into registers, and rows of several vectors at once: as many as there are registers left.
 #if defined(__AVX512F__)
-  return vectors == 1 ? 1 : vectors < 4 ? 4 : 2;
+constexpr int group = 4;
+constexpr int beside(int vectors) { return vectors == 1 ? 1 : vectors < 4 ? 4 : 2; }
 #elif defined(__AVX2__)
-  return vectors == 2 || vectors == 3 ? 2 : 1;
+constexpr int group = 3;
+constexpr int beside(int vectors) { return vectors == 1 ? 1 : 2; }
 #else
-  return 1;
+constexpr int group = 3;
+constexpr int beside(int) { return 1; }
 #endif
-}
 
 // `rows` rows of the matrix and `vectors` vectors: sums[vector][row]. One vector is bound by memory, and reads one row
 // after the other, in the order that prefetchers are made for; several are bound by arithmetic, and share what is loaded.
@@ -127,7 +127,7 @@ void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t e
         case 1: block_of<Weight, 1>(p, part, first, o, count); break;
         case 2: block_of<Weight, 2>(p, part, first, o, count); break;
         case 3: block_of<Weight, 3>(p, part, first, o, count); break;
-        case 4: block_of<Weight, 4>(p, part, first, o, count); break;
+        case 4: block_of<Weight, group>(p, part, first, o, count); break;
       }
     }
   }
