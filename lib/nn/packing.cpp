@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 
 #include "blt/base/threads.h"
@@ -32,18 +33,29 @@ const Recorder *cpu_recorder = nullptr, *cuda_recorder = nullptr;
 #error "compiled without OpenMP, at::parallel_for is a plain loop"
 #endif
 
-// Tasks are taken in turn by ATen's threads: their costs differ.
+using Clock = std::chrono::steady_clock;
+thread_local Clock::time_point alone_until{};
+
+// Tasks are taken in turn by ATen's threads: their costs differ. Where another program keeps one of them from its CPU, all wait for
+// it (at the end, or the next beginning), milliseconds for microseconds of work: then the calling thread goes on alone for eight times as long as it waited.
 void run_parallel(std::int64_t tasks, kernels::ParallelBody body, void* context) {
-  if (tasks <= 1 || at::in_parallel_region() || at::get_num_threads() == 1) {
+  if (tasks <= 1 || at::in_parallel_region() || at::get_num_threads() == 1 || Clock::now() < alone_until) {
     for (std::int64_t task = 0; task < tasks; ++task) body(context, task);
     return;
   }
   std::atomic<std::int64_t> next{0};
+  const Clock::time_point start = Clock::now();
+  Clock::time_point begun = start, done = start;  // by the calling thread
   at::parallel_for(0, std::min<std::int64_t>(at::get_num_threads(), tasks), 1, [&](std::int64_t begin, std::int64_t end) {
+    if (at::get_thread_num() == 0) begun = Clock::now();
     for (std::int64_t worker = begin; worker < end; ++worker) {
       for (std::int64_t task = next++; task < tasks; task = next++) body(context, task);
     }
+    if (at::get_thread_num() == 0) done = Clock::now();
   });
+  const Clock::time_point end = Clock::now();
+  const auto worked = done - begun, waited = end - start - worked;
+  if (waited > std::chrono::microseconds(200) && waited > 4 * worked) alone_until = end + 8 * waited;
 }
 
 }  // namespace
@@ -162,6 +174,7 @@ void adamw(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& moment
 // there are more than CPUs. What this thread's pool did (loading) may be over for good: it is made anew when it is needed.
 void set_threads(int threads) {
   at::set_num_threads(resolve_threads(threads));
+  alone_until = {};
   omp_pause_resource_all(omp_pause_soft);
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "blt/kernels/kernels.h"
@@ -276,6 +277,31 @@ TEST_CASE("kernels run in as many threads as are asked for") {
                       const_cast<void*>(static_cast<const void*>(&body)));
   CHECK(begun == 3);
   CHECK(together);
+  nn::set_threads(0);
+}
+
+TEST_CASE("a thread that is held up is not waited for again and again") {
+  nn::set_threads(2);
+  nn::rms_norm(at::randn({1, 8}), at::ones({8}), 1e-5, at::kFloat);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> elsewhere{0};
+  const auto run = [&](std::int64_t tasks, const std::function<void(bool others)>& work) {
+    const auto body = [&](std::int64_t) {
+      const bool others = std::this_thread::get_id() != caller;
+      if (others) ++elsewhere;
+      work(others);
+    };
+    kernels::parallel()(tasks, [](void* context, std::int64_t task) { (*static_cast<decltype(body)*>(context))(task); },
+                        const_cast<void*>(static_cast<const void*>(&body)));
+  };
+  // The caller ends as soon as the other has begun, which takes longer.
+  run(2, [&](bool others) {
+    if (others) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    else while (elsewhere == 0) std::this_thread::yield();
+  });
+  REQUIRE(elsewhere == 1);
+  run(1000, [](bool) {});
+  CHECK(elsewhere == 1);
   nn::set_threads(0);
 }
 
