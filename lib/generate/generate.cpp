@@ -111,9 +111,9 @@ bool Generator::take_prompt(std::span<const patch::TokenId> ids, std::string_vie
   return stream.flush();
 }
 
-std::string Generator::run(std::span<const patch::TokenId> prompt, std::uint64_t seed, Stream& stream, Completion& out) {
-  Choices choices(engine_, prompt, logits_, Sampler(sampler_options(config_), seed), constraint_,
-                  draft_sources(config_, engine_));
+std::string Generator::run(std::span<const patch::TokenId> prompt, std::uint64_t seed, const DraftSources& sources, Stream& stream,
+                           Completion& out) {
+  Choices choices(engine_, prompt, logits_, Sampler(sampler_options(config_), seed), constraint_, sources);
   while (out.steps < config_.max_bytes && !choices.complete()) {
     if (stop_signal()) return "signal";
     const std::int64_t position = choices.position();
@@ -149,6 +149,7 @@ void Generator::tell_progress(const Completion& completion, bool finished) {
 }
 
 Completion Generator::complete(std::string_view prompt, std::uint64_t seed, const Write& write) {
+  const DraftSources sources = draft_sources(config_, engine_);
   Completion out;
   Stream stream(config_, write);
   const Clock prompt_clock;
@@ -156,7 +157,7 @@ Completion Generator::complete(std::string_view prompt, std::uint64_t seed, cons
   const bool ready = take_prompt(ids, prompt, stream);
   out.prompt_seconds = prompt_clock.seconds();
   const Clock clock;
-  out.finish_reason = ready ? run(ids, seed, stream, out) : stop_signal() ? "signal" : "closed";
+  out.finish_reason = ready ? run(ids, seed, sources, stream, out) : stop_signal() ? "signal" : "closed";
   out.seconds = clock.seconds();
   stream.finish();
   out.text = stream.text();

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "blt/patch/entropy_source.h"
@@ -46,17 +46,18 @@ class OneThreadSource final : public EntropySource {
     }
 
    private:
+    // One at a time: run() waits for it. A task that is none ends the thread.
     void give(std::packaged_task<void()> task) {
       const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
+      next_ = std::move(task);
       changed_.notify_one();
     }
     void loop() {
       for (;;) {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return !tasks_.empty(); });
-        auto task = std::move(tasks_.front());
-        tasks_.pop_front();
+        changed_.wait(lock, [&] { return next_.has_value(); });
+        auto task = std::move(*next_);
+        next_.reset();
         lock.unlock();
         if (!task.valid()) return;
         task();
@@ -65,7 +66,7 @@ class OneThreadSource final : public EntropySource {
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::packaged_task<void()>> tasks_;
+    std::optional<std::packaged_task<void()>> next_;
     std::thread thread_;
   };
 

@@ -20,6 +20,7 @@ namespace blt::generate {
 // Where text goes. Returns false when nobody reads it any more.
 using Write = std::function<bool(std::string_view)>;
 
+struct DraftSources;
 struct DraftCounts {
   std::int64_t drafted = 0, accepted = 0;
   std::int64_t looked_up = 0;  // of the accepted: found in the text
@@ -54,7 +55,7 @@ class Generator {
  private:
   class Stream;
   bool take_prompt(std::span<const patch::TokenId> ids, std::string_view prompt, Stream& stream);
-  std::string run(std::span<const patch::TokenId> prompt, std::uint64_t seed, Stream& stream, Completion& out);
+  std::string run(std::span<const patch::TokenId> prompt, std::uint64_t seed, const DraftSources& sources, Stream& stream, Completion& out);
   void warn_length();
   void tell_progress(const Completion& completion, bool finished);
 
