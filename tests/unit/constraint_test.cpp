@@ -3,8 +3,6 @@
 #include <chrono>
 #include <iostream>
 #include <map>
-#include <memory>
-#include <set>
 
 #include "constraint_cases.h"
 

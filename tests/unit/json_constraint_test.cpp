@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Constraints of JSON and of schemas.
-#include <map>
 #include <set>
 
 #include "constraint_cases.h"
