@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Attention of a few queries, as in decoding: keys and values are read once, in pieces that threads share ("split keys",
 // Dao et al. 2023), and the pieces' softmaxes are joined. A query's pieces begin at its own first key, so that its result
-// depends neither on the number of threads nor on the queries beside it.
+// depends neither on the number of threads nor on the queries beside it. Heads that lie beside each other go together, so
+// that memory is read in long runs.
 #pragma once
 
 #include <math.h>
@@ -11,7 +12,9 @@
 namespace blt::kernels::BLT_ISA {
 namespace few {
 
-constexpr int64_t piece = 256;  // keys
+constexpr int64_t piece = 256;     // keys
+constexpr int64_t run_floats = 256;  // of a key that a task reads at once, where it has so many
+constexpr int64_t most_heads = 16;   // of a task
 
 static inline bool fits(const Attention& p) { return p.queries <= few_rows && p.head_dim % lanes == 0; }
 
@@ -52,62 +55,83 @@ struct Few {
     BLT_UNROLLED for (int i = 0; i < keys; ++i) products[i] = acc[i];
   }
 
-  // Scores of keys [begin, end) for one head of one query; the rest of the last vector is masked.
-  void score(int64_t q, int64_t head, int64_t begin, int64_t end, float* scores) const {
-    const T* k = static_cast<const T*>(p.k) + head / group * dim;
-    const float* x = query + (q * p.heads + head) * dim;
+  const T* of_head(const void* rows, int64_t row, int64_t head) const {
+    return static_cast<const T*>(rows) + row * stride + head / group * dim;
+  }
+
+  // Scores of keys [begin, end) for heads [first, last) of one query; the rest of the last vector is masked.
+  void score(int64_t q, int64_t first, int64_t last, int64_t begin, int64_t end, float (*scores)[piece]) const {
+    Vec products[most_heads][lanes];
     for (int64_t j = begin; j < end; j += lanes) {
       const int64_t count = least(lanes, end - j);
-      Vec products[lanes];
       if (count < lanes) memset(products, 0, sizeof products);
+      const auto multiply_keys = [&](auto keys, int64_t i) __attribute__((always_inline)) {
+        for (int64_t head = first; head < last; ++head) {
+          multiply<keys>(query + (q * p.heads + head) * dim, of_head(p.k, j + i, head), products[head - first] + i);
+        }
+      };
       int64_t i = 0;
-      for (; i + 4 <= count; i += 4) multiply<4>(x, k + (j + i) * stride, products + i);
-      for (; i < count; ++i) multiply<1>(x, k + (j + i) * stride, products + i);
-      Vec all = sums(products);
-      for (i = count; i < lanes; ++i) all[i] = -INFINITY;
-      store(scores + j - begin, all);
+      for (; i + 4 <= count; i += 4) multiply_keys(std::integral_constant<int, 4>{}, i);
+      for (; i < count; ++i) multiply_keys(std::integral_constant<int, 1>{}, i);
+      for (int64_t head = first; head < last; ++head) {
+        Vec all = sums(products[head - first]);
+        for (i = count; i < lanes; ++i) all[i] = -INFINITY;
+        store(scores[head - first] + j - begin, all);
+      }
     }
   }
 
-  void weigh(int64_t head, int64_t begin, int64_t end, float* scores, float* out) const {
-    const int64_t count = end - begin, padded = (count + lanes - 1) / lanes * lanes;
+  // Scores become weights; their maximum and sum.
+  static void soften(int64_t count, float* scores, float* top_and_total) {
     Vec most = load(scores);
-    for (int64_t j = lanes; j < padded; j += lanes) most = max(most, load(scores + j));
+    for (int64_t j = lanes; j < count; j += lanes) most = max(most, load(scores + j));
     const float top = maximum(most);
     Vec added{};
-    for (int64_t j = 0; j < padded; j += lanes) {
+    for (int64_t j = 0; j < count; j += lanes) {
       const Vec s = load(scores + j), w = s < -3e38f ? Vec{} : exp(s - top);
       store(scores + j, w);
       added += w;
     }
-    out[0] = top;
-    out[1] = sum(added);
-    const T* v = static_cast<const T*>(p.v) + begin * stride + head / group * dim;
-    int64_t d = 0;
-    for (; d + 4 * lanes <= dim; d += 4 * lanes) add_values<4>(v + d, scores, count, out + 2 + d);
-    for (; d < dim; d += lanes) add_values<1>(v + d, scores, count, out + 2 + d);
+    top_and_total[0] = top;
+    top_and_total[1] = sum(added);
   }
 
   template <int vectors>
   void add_values(const T* v, const float* weights, int64_t count, float* out) const {
-    Vec acc[vectors] = {};
+    Vec acc[vectors];
+    BLT_UNROLLED for (int i = 0; i < vectors; ++i) acc[i] = load(out + i * lanes);
     for (int64_t j = 0; j < count; ++j) {
       BLT_UNROLLED for (int i = 0; i < vectors; ++i) acc[i] += load(v + j * stride + i * lanes) * weights[j];
     }
     BLT_UNROLLED for (int i = 0; i < vectors; ++i) store(out + i * lanes, acc[i]);
   }
 
-  void run_piece(int64_t index, int64_t head) const {
-    alignas(64) float scores[piece + lanes];
+  void run_piece(int64_t index, int64_t first, int64_t last) const {
+    alignas(64) float scores[most_heads][piece];
     for (int64_t q = 0; q < p.queries; ++q) {
       const int64_t begin = p.first[q] + index * piece, end = least(p.last[q], begin + piece);
-      float* out = parts + ((index * p.queries + q) * p.heads + head) * (2 + dim);
+      float* out = parts + ((index * p.queries + q) * p.heads + first) * (2 + dim);
       if (begin >= end) {
-        out[0] = -INFINITY;
+        for (int64_t head = first; head < last; ++head) out[(head - first) * (2 + dim)] = -INFINITY;
         continue;
       }
-      score(q, head, begin, end, scores);
-      weigh(head, begin, end, scores, out);
+      score(q, first, last, begin, end, scores);
+      for (int64_t head = first; head < last; ++head) {
+        float* part = out + (head - first) * (2 + dim);
+        soften(end - begin, scores[head - first], part);
+        memset(part + 2, 0, sizeof(float) * static_cast<size_t>(dim));
+      }
+      for (int64_t j = begin; j < end; j += lanes) {
+        for (int64_t head = first; head < last; ++head) {
+          const T* v = of_head(p.v, j, head);
+          const float* weights = scores[head - first] + j - begin;
+          float* to = out + (head - first) * (2 + dim) + 2;
+          const int64_t count = least(lanes, end - j);
+          int64_t d = 0;
+          for (; d + 4 * lanes <= dim; d += 4 * lanes) add_values<4>(v + d, weights, count, to + d);
+          for (; d < dim; d += lanes) add_values<1>(v + d, weights, count, to + d);
+        }
+      }
     }
   }
 
@@ -133,11 +157,16 @@ struct Few {
 template <class T>
 void forward(const Attention& p) {
   const Few<T> few(p);
-  const auto body = [&](int64_t i) { few.run_piece(i / p.heads, i % p.heads); };
+  const int64_t beside = least(most_heads, (run_floats + p.head_dim - 1) / p.head_dim * few.group);
+  const int64_t groups = parts(p.heads, beside);
+  const auto body = [&](int64_t i) {
+    const int64_t first = i % groups * beside;
+    few.run_piece(i / groups, first, least(p.heads, first + beside));
+  };
   if (few.widest * p.queries * p.heads * p.head_dim < 65536) {  // too little to share
-    for (int64_t i = 0; i < few.pieces * p.heads; ++i) body(i);
+    for (int64_t i = 0; i < few.pieces * groups; ++i) body(i);
   } else {
-    for_each_task(few.pieces * p.heads, body);
+    for_each_task(few.pieces * groups, body);
   }
   for (int64_t i = 0; i < p.queries * p.heads; ++i) few.join(i / p.heads, i % p.heads);
 }
