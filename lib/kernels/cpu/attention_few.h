@@ -163,7 +163,7 @@ void forward(const Attention& p) {
     const int64_t first = i % groups * beside;
     few.run_piece(i / groups, first, least(p.heads, first + beside));
   };
-  if (few.widest * p.queries * p.heads * p.head_dim < 65536) {  // too little to share
+  if (few.widest * p.queries * p.heads * p.head_dim < 16384) {  // too little to share
     for (int64_t i = 0; i < few.pieces * groups; ++i) body(i);
   } else {
     for_each_task(few.pieces * groups, body);

@@ -139,7 +139,7 @@ void matvec(const MatVec& p) {
   const int64_t bytes = p.type == WeightElement::f32 ? 4 : p.type == WeightElement::bf16 ? 2 : 1;
   // Parts of a task hold the same outputs of the matrices however many threads there are, and enough of them to share out.
   const int64_t step = [&] {
-    const int64_t rows = (int64_t{1} << 16) / (bytes * p.in);
+    const int64_t rows = (int64_t{1} << 14) / (bytes * p.in);
     return rows < block ? int64_t{block} : rows / block * block;
   }();
   int64_t firsts[MatVec::most_parts + 1] = {};
