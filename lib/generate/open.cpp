@@ -3,6 +3,7 @@
 #include "blt/base/error.h"
 #include "blt/base/threads.h"
 #include "blt/model/checkpoint.h"
+#include "blt/nn/memory.h"
 #include "engines.h"
 
 namespace blt::generate {
@@ -16,20 +17,51 @@ bool is_matrix(const std::string& name) {
   return ends_with("proj.weight") || ends_with("projection.weight") || ends_with("lm_head.weight");
 }
 
-// A byte reads every matrix once, so its time goes with their size.
-model::ParameterVisitor narrow(Weights weights) {
-  return [weights](const std::string& name, at::Tensor& parameter) {
-    if (!is_matrix(name)) return;
-    if (weights == Weights::int8 && !parameter.is_cpu()) throw usage_error("int8 weights are for the CPU");
-    parameter = weights == Weights::int8 ? nn::quantise(parameter) : parameter.to(at::kBFloat16);
-  };
-}
+// A byte reads every matrix once, so its time goes with their size. They lie one after the other, as they are read.
+class Narrowing {
+ public:
+  Narrowing(Weights weights, at::Device device) : weights_(weights), device_(device) {
+    if (weights == Weights::int8 && !device.is_cpu()) throw usage_error("int8 weights are for the CPU");
+  }
+
+  void count(const at::Tensor& parameter) { size_ += bytes(parameter); }
+  // After all are counted.
+  void narrow(at::Tensor& parameter) {
+    if (!memory_.defined()) memory_ = nn::empty_in_huge_pages({size_}, at::TensorOptions().dtype(at::kByte).device(device_));
+    const auto columns = row_bytes(parameter);
+    const at::Tensor room = memory_.slice(0, used_, used_ + parameter.size(0) * columns).view({parameter.size(0), columns});
+    used_ += bytes(parameter);
+    const at::Tensor to = room.view(weights_ == Weights::int8 ? at::kChar : at::kBFloat16);
+    if (weights_ == Weights::int8) nn::quantise(parameter, to);
+    else to.copy_(parameter);
+    parameter = to;
+  }
+
+ private:
+  std::int64_t row_bytes(const at::Tensor& parameter) const {
+    return weights_ == Weights::int8 ? parameter.size(1) + kernels::i8_scale_bytes : parameter.size(1) * 2;
+  }
+  std::int64_t bytes(const at::Tensor& parameter) const { return (parameter.size(0) * row_bytes(parameter) + 63) / 64 * 64; }
+
+  Weights weights_;
+  at::Device device_;
+  std::int64_t size_ = 0, used_ = 0;
+  at::Tensor memory_;
+};
 
 template <class Model, class Visit>
 void narrow_all(Model& model, const EngineOptions& options, Visit&& visit) {
   if (options.weights == Weights::float32) return;
-  visit(narrow(options.weights));
-  if (model.heads && options.heads != UseHeads::no) model.heads->visit(narrow(options.weights));
+  Narrowing narrowing(options.weights, model.embedding.device());
+  const auto each_matrix = [&](auto&& f) {
+    const auto visitor = [&](const std::string& name, at::Tensor& parameter) {
+      if (is_matrix(name)) f(parameter);
+    };
+    visit(visitor);
+    if (model.heads && options.heads != UseHeads::no) model.heads->visit(visitor);
+  };
+  each_matrix([&](at::Tensor& parameter) { narrowing.count(parameter); });
+  each_matrix([&](at::Tensor& parameter) { narrowing.narrow(parameter); });
 }
 
 // Of activations.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "rows.h"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <numeric>
 
 #include "blt/base/error.h"
+#include "blt/nn/memory.h"
 
 namespace blt::generate {
 
@@ -16,7 +15,7 @@ void Rows::reserve(std::int64_t count) {
   const std::int64_t live = end_ - live_, dead = live_ - base_;
   at::Tensor kept = live > 0 ? data_.slice(0, dead, dead + live) : at::Tensor();
   if (2 * (live + count) > capacity()) {
-    data_ = at::empty({std::max<std::int64_t>(64, 4 * (live + count)), dim_}, options_);
+    data_ = nn::empty_in_huge_pages({std::max<std::int64_t>(64, 4 * (live + count)), dim_}, options_);
   } else if (live > dead) {  // source and target overlap
     kept = kept.clone();
   }

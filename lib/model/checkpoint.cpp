@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "blt/model/checkpoint.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
 #include <algorithm>
@@ -11,7 +10,9 @@
 #include "blt/base/error.h"
 #include "blt/base/hash.h"
 #include "blt/base/json.h"
+#include "blt/base/memory.h"
 #include "blt/io/safetensors.h"
+#include "blt/nn/memory.h"
 #include "names.h"
 #include "stored_types.h"
 
@@ -50,10 +51,11 @@ class Weights {
     const bool in_place = !options_.writable && options_.device.is_cpu() && tensor->parts.size() == 1 &&
                           first.view.dtype == io::DType::f32 && is_aligned(first) && name != hash_tables_name;
     if (in_place) {
+      prefer_huge_pages(first.view.data.data(), first.view.data.size());
       parameter = tensor_of(first);
       return;
     }
-    parameter = at::empty(parameter.sizes(), at::TensorOptions().dtype(at::kFloat).device(options_.device));
+    parameter = nn::empty_in_huge_pages(parameter.sizes(), at::TensorOptions().dtype(at::kFloat).device(options_.device));
     at::Tensor to = parameter.view({-1});
     for (const auto& part : tensor->parts) {
       copy(part, to);

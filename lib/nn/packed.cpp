@@ -15,10 +15,7 @@ namespace {
 // Weights as a precision has them, in float32.
 at::Tensor rounded_to(const at::Tensor& w, Precision precision) {
   if (precision == Precision::bfloat16) return w.to(at::kBFloat16).to(at::kFloat).contiguous();
-  if (precision == Precision::float32) return w.contiguous();
-  const std::int64_t in = w.size(1);
-  const at::Tensor quantised = quantise(w), scale = quantised.slice(1, in).contiguous().view(at::kFloat);
-  return quantised.slice(1, 0, in).to(at::kFloat).mul_(scale);
+  return precision == Precision::int8 ? dequantise(quantise(w)) : w.contiguous();
 }
 
 kernels::Products products_of(Precision precision) {

@@ -15,8 +15,6 @@
 namespace blt::nn {
 namespace {
 
-constexpr std::int64_t scale_bytes = sizeof(float);
-
 kernels::WeightElement weight_element(const at::Tensor& weight) {
   switch (weight.scalar_type()) {
     case at::kFloat: return kernels::WeightElement::f32;
@@ -34,16 +32,14 @@ bool same_type(std::span<const at::Tensor> weights) {
 // As a matrix of floats, or of bfloat16 where the hardware multiplies those.
 at::Tensor widened(const at::Tensor& weight) {
   if (weight.scalar_type() != at::kChar) return weight;
-  const std::int64_t in = columns(weight);
-  const at::Tensor scale = weight.slice(1, in).contiguous().view(at::kFloat);
-  const at::Tensor numbers = weight.slice(1, 0, in).to(at::kFloat).mul_(scale);
+  const at::Tensor numbers = dequantise(weight);
   return kernels::cpu_has_bf16() ? numbers.to(at::kBFloat16) : numbers;
 }
 
 }  // namespace
 
 std::int64_t columns(const at::Tensor& weight) {
-  return weight.size(1) - (weight.scalar_type() == at::kChar ? scale_bytes : 0);
+  return weight.size(1) - (weight.scalar_type() == at::kChar ? kernels::i8_scale_bytes : 0);
 }
 
 std::optional<kernels::MatVec> few_product(const Matrix& x, std::span<const at::Tensor> weights, std::span<const Matrix> out) {
@@ -88,19 +84,44 @@ std::vector<at::Tensor> products(const at::Tensor& raw_x, const std::vector<at::
   return out;
 }
 
-at::Tensor quantise(const at::Tensor& weight) {
+void quantise(const at::Tensor& weight, const at::Tensor& out) {
   const at::Tensor w = weight.to(at::kFloat).contiguous();
-  const std::int64_t rows = w.size(0), in = w.size(1), stride = in + scale_bytes;
-  const at::Tensor out = at::empty({rows, stride}, w.options().dtype(at::kChar));
+  const std::int64_t rows = w.size(0), in = w.size(1);
   const auto* from = typed<float>(w);
   auto* to = typed<std::int8_t>(out);
-  for (std::int64_t row = 0; row < rows; ++row, from += in, to += stride) {
-    float most = 0;
-    for (std::int64_t i = 0; i < in; ++i) most = std::max(most, std::abs(from[i]));
-    const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
-    for (std::int64_t i = 0; i < in; ++i) to[i] = static_cast<std::int8_t>(std::lrintf(from[i] * inverse));
-    std::memcpy(to + in, &scale, sizeof scale);
+  for (std::int64_t first = 0; first < rows; first += kernels::i8_group) {
+    const std::int64_t count = std::min<std::int64_t>(kernels::i8_group, rows - first);
+    auto* scales = to + in * count;
+    for (std::int64_t r = 0; r < count; ++r) {
+      const float* row = from + (first + r) * in;
+      float most = 0;
+      for (std::int64_t i = 0; i < in; ++i) most = std::max(most, std::abs(row[i]));
+      const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
+      for (std::int64_t i = 0; i < in; ++i) to[i * count + r] = static_cast<std::int8_t>(std::lrintf(row[i] * inverse));
+      std::memcpy(scales + r * kernels::i8_scale_bytes, &scale, sizeof scale);
+    }
+    to = scales + kernels::i8_scale_bytes * count;
   }
+}
+
+at::Tensor quantise(const at::Tensor& weight) {
+  const at::Tensor out = at::empty({weight.size(0), weight.size(1) + kernels::i8_scale_bytes}, weight.options().dtype(at::kChar));
+  quantise(weight, out);
+  return out;
+}
+
+at::Tensor dequantise(const at::Tensor& quantised) {
+  const std::int64_t rows = quantised.size(0), in = columns(quantised), whole = rows / kernels::i8_group;
+  const at::Tensor out = at::empty({rows, in}, quantised.options().dtype(at::kFloat));
+  const auto write = [&](std::int64_t first, std::int64_t groups, std::int64_t count) {
+    const at::Tensor stored = quantised.slice(0, first, first + groups * count).view({groups, count * quantised.size(1)});
+    const at::Tensor numbers = stored.slice(1, 0, in * count).view({groups, in, count}).transpose(1, 2);
+    const at::Tensor scales = stored.slice(1, in * count).clone(at::MemoryFormat::Contiguous).view(at::kFloat);
+    at::Tensor to = out.slice(0, first, first + groups * count).view({groups, count, in});
+    to.copy_(numbers).mul_(scales.unsqueeze(2));
+  };
+  if (whole > 0) write(0, whole, kernels::i8_group);
+  if (rows % kernels::i8_group > 0) write(whole * kernels::i8_group, 1, rows % kernels::i8_group);
   return out;
 }
 

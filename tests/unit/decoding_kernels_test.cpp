@@ -69,24 +69,37 @@ void append(std::vector<unsigned char>& bytes, T value) {
   std::memcpy(bytes.data() + at, &value, sizeof value);
 }
 
-Matrix random_matrix(Run& random, std::int64_t out, std::int64_t in, WeightElement type) {
+// Groups of 16 rows, by columns, each followed by the rows' scales.
+Matrix random_int8(Run& random, std::int64_t out, std::int64_t in) {
   Matrix m;
-  for (std::int64_t o = 0; o < out; ++o) {
-    const float scale = type == WeightElement::i8 ? 0.01f * static_cast<float>(1 + o % 7) : 1;
-    for (const float x : random.normal(in)) {
-      if (type == WeightElement::f32) {
-        append(m.stored, x);
-        m.values.push_back(x);
-      } else if (type == WeightElement::bf16) {
-        append(m.stored, to_bf16(x));
-        m.values.push_back(from_bf16(to_bf16(x)));
-      } else {
-        const float whole = std::clamp(std::round(x * 60), -128.0f, 127.0f);
+  m.values.resize(static_cast<std::size_t>(out * in));
+  for (std::int64_t first = 0; first < out; first += 16) {
+    const std::int64_t last = std::min(out, first + 16);
+    const auto scale = [](std::int64_t row) { return 0.01f * static_cast<float>(1 + row % 7); };
+    for (std::int64_t i = 0; i < in; ++i) {
+      const Floats column = random.normal(last - first);
+      for (std::int64_t row = first; row < last; ++row) {
+        const float whole = std::clamp(std::round(column[static_cast<std::size_t>(row - first)] * 60), -128.0f, 127.0f);
         append(m.stored, static_cast<std::int8_t>(whole));
-        m.values.push_back(static_cast<double>(whole) * static_cast<double>(scale));
+        m.values[static_cast<std::size_t>(row * in + i)] = static_cast<double>(whole) * static_cast<double>(scale(row));
       }
     }
-    if (type == WeightElement::i8) append(m.stored, scale);
+    for (std::int64_t row = first; row < last; ++row) append(m.stored, scale(row));
+  }
+  return m;
+}
+
+Matrix random_matrix(Run& random, std::int64_t out, std::int64_t in, WeightElement type) {
+  if (type == WeightElement::i8) return random_int8(random, out, in);
+  Matrix m;
+  for (const float x : random.normal(out * in)) {
+    if (type == WeightElement::f32) {
+      append(m.stored, x);
+      m.values.push_back(x);
+    } else {
+      append(m.stored, to_bf16(x));
+      m.values.push_back(from_bf16(to_bf16(x)));
+    }
   }
   return m;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every operation and its gradient against plain ATen in float64.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #undef CHECK
 #include <atomic>
@@ -9,8 +10,10 @@
 #include <functional>
 #include <thread>
 
+#include "blt/base/memory.h"
 #include "blt/kernels/kernels.h"
 #include "blt/nn/functional.h"
+#include "blt/nn/memory.h"
 #include "blt/nn/transfer.h"
 
 using namespace blt;
@@ -257,6 +260,35 @@ TEST_CASE("copies to and from the host keep their values") {
   const Tensor turned = nn::HostCopy(x.t().to(at::kBFloat16)).get();
   CHECK(turned.is_contiguous());
   CHECK(at::equal(turned, x.t().to(at::kBFloat16).to(at::kFloat)));
+}
+
+TEST_CASE("int8 weights differ from their floats by half a step at most") {
+  const at::NoGradGuard no_gradients;
+  for (const std::int64_t rows : {1, 15, 16, 17, 40}) {
+    for (const std::int64_t in : {1, 7, 64}) {
+      const at::Tensor w = at::randn({rows, in}), stored = nn::quantise(w), back = nn::dequantise(stored);
+      CHECK(stored.sizes() == at::IntArrayRef({rows, in + 4}));
+      REQUIRE(back.sizes() == w.sizes());
+      const at::Tensor step = w.abs().amax(1, true) / 127;
+      CHECK(((back - w).abs() <= 0.5001 * step).all().item<bool>());
+      // Products of a few rows, which read the stored form, and of many, which make floats of it.
+      const at::Tensor x = at::randn({40, in}), many = nn::linear(x, stored), few = nn::linear(x.slice(0, 0, 3), stored);
+      CHECK(error(few, at::mm(x.slice(0, 0, 3), back.t())) < 1e-6);
+      CHECK(error(many, at::mm(x, back.t())) < 1e-2);  // rounded to bfloat16, where the hardware multiplies those
+    }
+  }
+  CHECK(nn::dequantise(nn::quantise(at::zeros({17, 5}))).abs().max().item<float>() == 0);
+}
+
+TEST_CASE("memory in huge pages is as any other") {
+  for (const std::int64_t rows : {0, 3, 700}) {
+    const at::Tensor memory = nn::empty_in_huge_pages({rows, 1024}, at::kFloat);
+    CHECK(memory.sizes() == at::IntArrayRef({rows, 1024}));
+    CHECK(memory.scalar_type() == at::kFloat);
+    memory.fill_(2);
+    CHECK(memory.sum().item<float>() == static_cast<float>(2048 * rows));
+    if (rows == 700) CHECK(reinterpret_cast<std::uintptr_t>(memory.data_ptr()) % huge_page == 0);
+  }
 }
 
 TEST_CASE("kernels run in as many threads as are asked for") {

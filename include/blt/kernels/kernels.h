@@ -161,9 +161,11 @@ struct ScatterSum {
 // y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32. The CPU's x and y are
 // float32; CUDA has no i8.
 enum class WeightElement : std::int32_t { f32, bf16, i8 };
+// Of i8, rows lie in groups of 16 (the last may be smaller): column after column the group's numbers, then its rows' scales, floats.
+inline constexpr int i8_group = 16, i8_scale_bytes = 4;
 struct MatVec {
   struct Part {
-    const void* w;  // [out, in] of type; i8: each row is followed by its scale, a float (in + 4 bytes a row)
+    const void* w;  // [out, in] of type; i8: in + 4 bytes a row
     void* y;        // [rows, out], of activations
     std::int64_t out;
   };

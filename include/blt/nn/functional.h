@@ -47,9 +47,11 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, a
 // x: [rows, in] of the compute type; weights float32 [out_i, in] -> one [rows, out_i] each, in x's type.
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<at::Tensor>& weights);
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
-// A float matrix [out, in] as int8 [out, in + 4] for products without gradients: rows scaled to -127..127, each followed by
-// its scale (a float). The rounding error of a weight is at most half its row's scale.
+// A float matrix [out, in] as int8 [out, in + 4] for products without gradients: rows scaled to -127..127 and their scales, laid
+// out as kernels::MatVec reads them. The rounding error of a weight is at most half its row's scale.
 at::Tensor quantise(const at::Tensor& weight);
+void quantise(const at::Tensor& weight, const at::Tensor& out);
+at::Tensor dequantise(const at::Tensor& quantised);  // float32 [out, in]
 // q: [queries, heads * head_dim]; k, v: [keys, kv_heads * head_dim] -> [queries, heads * head_dim].
 // With cos_sin, q and k are rotated in place first (they must not be used afterwards).
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Ranges& ranges,

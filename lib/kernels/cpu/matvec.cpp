@@ -7,26 +7,13 @@ namespace {
 
 struct Float32 {
   static constexpr int64_t size = 4;
-  static constexpr bool scaled = false;
-  static int64_t stride(int64_t in) { return in * size; }
   static Vec load(const char* row, int64_t i) { return BLT_ISA::load(reinterpret_cast<const float*>(row) + i); }
   static float get(const char* row, int64_t i) { return reinterpret_cast<const float*>(row)[i]; }
 };
 struct BFloat16 {
   static constexpr int64_t size = 2;
-  static constexpr bool scaled = false;
-  static int64_t stride(int64_t in) { return in * size; }
   static Vec load(const char* row, int64_t i) { return BLT_ISA::load(reinterpret_cast<const Bf16*>(row) + i); }
   static float get(const char* row, int64_t i) { return BLT_ISA::get(reinterpret_cast<const Bf16*>(row) + i); }
-};
-struct Int8 {
-  static constexpr int64_t size = 1;
-  static constexpr bool scaled = true;  // a row ends with its scale
-  static int64_t stride(int64_t in) { return in + static_cast<int64_t>(sizeof(float)); }
-  static Vec load(const char* row, int64_t i) {
-    return load_bytes(reinterpret_cast<const int8_t*>(row) + i);
-  }
-  static float get(const char* row, int64_t i) { return static_cast<float>(reinterpret_cast<const int8_t*>(row)[i]); }
 };
 
 constexpr int steps = 2;     // sums of an output that do not wait for each other: the same however many vectors there are
@@ -83,11 +70,16 @@ inline void products(const char* row, int64_t stride, const float* x, int64_t in
   }
 }
 
+inline void store_some(float* out, Vec y, int64_t count) {
+  if (count >= lanes) return store(out, y);
+  for (int64_t i = 0; i < count; ++i) out[i] = y[i];
+}
+
 // Outputs [o, o + count) of `vectors` vectors.
 template <class Weight, int vectors>
 void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
   constexpr int rows = beside(vectors);
-  const int64_t stride = Weight::stride(p.in);
+  const int64_t stride = p.in * Weight::size;
   const char* row = static_cast<const char*>(part.w) + o * stride;
   const float* x = static_cast<const float*>(p.x) + first * p.in;
   Vec all[vectors][block];
@@ -99,35 +91,75 @@ void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t 
   for (; r < count; ++r) {
     products<Weight, 1, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
   }
-  alignas(64) float scales[block] = {};
-  if (Weight::scaled) {
-    for (int64_t i = 0; i < count; ++i) memcpy(scales + i, row + i * stride + p.in, sizeof(float));
-  }
   for (int v = 0; v < vectors; ++v) {
-    Vec y = sums(all[v]);
-    if (Weight::scaled) y *= load(scales);
-    float* out = static_cast<float*>(part.y) + (first + v) * part.out + o;
-    if (count == block) {
-      store(out, y);
-    } else {
-      for (int64_t i = 0; i < count; ++i) out[i] = y[i];
-    }
+    store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, sums(all[v]), count);
   }
 }
 
-// Vectors in groups: the matrix's rows come from the cache after the first.
 template <class Weight>
-void rows_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
+struct ByRows {
+  static constexpr int64_t outputs = block;
+  template <int vectors>
+  static void run(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
+    block_of<Weight, vectors>(p, part, first, o, count);
+  }
+};
+
+// int8: a column of a group of rows after the other, so that lanes are outputs, and what is read lies in one run.
+struct ByColumns {
+  static constexpr int64_t outputs = i8_group;
+  static constexpr int wide = i8_group / lanes, chains = lanes == 16 ? 4 : 2;  // sums of an output that do not wait for each other
+
+  template <int vectors>
+  static void run(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
+    const int8_t* w = static_cast<const int8_t*>(part.w) + o * (p.in + i8_scale_bytes);
+    const float* x = static_cast<const float*>(p.x) + first * p.in;
+    Vec acc[vectors][wide][chains] = {};
+    const auto add = [&](const int8_t* column, int64_t i, int chain) __attribute__((always_inline)) {
+      BLT_UNROLLED for (int h = 0; h < wide; ++h) {
+        const Vec weight = load_bytes(column + h * lanes);
+        BLT_UNROLLED for (int v = 0; v < vectors; ++v) acc[v][h][chain] += weight * x[v * p.in + i];
+      }
+    };
+    int64_t i = 0;
+    if (count == i8_group) {
+      for (; i + chains <= p.in; i += chains) {
+        BLT_UNROLLED for (int chain = 0; chain < chains; ++chain) add(w + (i + chain) * i8_group, i + chain, chain);
+      }
+      for (int chain = 0; i < p.in; ++i, ++chain) add(w + i * i8_group, i, chain);
+    } else {
+      int8_t column[i8_group] = {};
+      for (; i < p.in; ++i) {
+        memcpy(column, w + i * count, static_cast<size_t>(count));
+        add(column, i, static_cast<int>(i % chains));
+      }
+    }
+    alignas(64) float scales[i8_group] = {};
+    memcpy(scales, w + p.in * count, static_cast<size_t>(count * i8_scale_bytes));
+    for (int v = 0; v < vectors; ++v) {
+      float* out = static_cast<float*>(part.y) + (first + v) * part.out + o;
+      for (int h = 0; h < wide && h * lanes < count; ++h) {
+        Vec y = acc[v][h][0];
+        for (int chain = 1; chain < chains; ++chain) y += acc[v][h][chain];
+        store_some(out + h * lanes, y * load(scales + h * lanes), count - h * lanes);
+      }
+    }
+  }
+};
+
+// Vectors in groups: the matrix comes from the cache after the first.
+template <class Layout>
+void outputs_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
   const int64_t groups = (p.rows + group - 1) / group;
-  for (int64_t o = begin; o < end; o += block) {
-    const int64_t count = least(block, end - o);
+  for (int64_t o = begin; o < end; o += Layout::outputs) {
+    const int64_t count = least(Layout::outputs, end - o);
     for (int64_t g = 0; g < groups; ++g) {
       const int64_t first = p.rows * g / groups;
       switch (p.rows * (g + 1) / groups - first) {
-        case 1: block_of<Weight, 1>(p, part, first, o, count); break;
-        case 2: block_of<Weight, 2>(p, part, first, o, count); break;
-        case 3: block_of<Weight, 3>(p, part, first, o, count); break;
-        case 4: block_of<Weight, group>(p, part, first, o, count); break;
+        case 1: Layout::template run<1>(p, part, first, o, count); break;
+        case 2: Layout::template run<2>(p, part, first, o, count); break;
+        case 3: Layout::template run<3>(p, part, first, o, count); break;
+        case 4: Layout::template run<group>(p, part, first, o, count); break;
       }
     }
   }
@@ -140,7 +172,7 @@ void matvec(const MatVec& p) {
   // Parts of a task hold the same outputs of the matrices however many threads there are, and enough of them to share out.
   const int64_t step = [&] {
     const int64_t rows = (int64_t{1} << 14) / (bytes * p.in);
-    return rows < block ? int64_t{block} : rows / block * block;
+    return rows < i8_group ? int64_t{i8_group} : rows / i8_group * i8_group;
   }();
   int64_t firsts[MatVec::most_parts + 1] = {};
   for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);
@@ -150,9 +182,9 @@ void matvec(const MatVec& p) {
     const MatVec::Part& part = p.parts[i];
     const int64_t begin = (task - firsts[i]) * step, end = least(part.out, begin + step);
     switch (p.type) {
-      case WeightElement::f32: rows_of<Float32>(p, part, begin, end); break;
-      case WeightElement::bf16: rows_of<BFloat16>(p, part, begin, end); break;
-      case WeightElement::i8: rows_of<Int8>(p, part, begin, end); break;
+      case WeightElement::f32: outputs_of<ByRows<Float32>>(p, part, begin, end); break;
+      case WeightElement::bf16: outputs_of<ByRows<BFloat16>>(p, part, begin, end); break;
+      case WeightElement::i8: outputs_of<ByColumns>(p, part, begin, end); break;
     }
   });
 }
