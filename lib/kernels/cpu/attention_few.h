@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Attention of a few queries, as in decoding: keys and values are read once, in pieces that threads share ("split keys",
 // Dao et al. 2023), and the pieces' softmaxes are joined. A query's pieces begin at its own first key, so that its result
-// depends neither on the number of threads nor on the queries beside it. Heads that lie beside each other go together, so
-// that memory is read in long runs.
+// depends neither on the number of threads nor on the queries beside it. Heads that lie beside each other go together, and
+// the first query reads key by key, value by value: memory in its own order is what prefetchers are made for, and twice as fast as
+// a few keys of a head at a time. The queries after it find all that in the cache.
 #pragma once
 
 #include <math.h>
@@ -12,9 +13,9 @@
 namespace blt::kernels::BLT_ISA {
 namespace few {
 
-constexpr int64_t piece = 256;     // keys
-constexpr int64_t run_floats = 256;  // of a key that a task reads at once, where it has so many
-constexpr int64_t most_heads = 16;   // of a task
+constexpr int64_t piece = 128;        // keys
+constexpr int64_t run_floats = 1024;  // of a key that a task reads at once, where it has so many
+constexpr int64_t most_heads = 16;    // of a task
 
 static inline bool fits(const Attention& p) { return p.queries <= few_rows && p.head_dim % lanes == 0; }
 
@@ -60,7 +61,7 @@ struct Few {
   }
 
   // Scores of keys [begin, end) for heads [first, last) of one query; the rest of the last vector is masked.
-  void score(int64_t q, int64_t first, int64_t last, int64_t begin, int64_t end, float (*scores)[piece]) const {
+  void score(int64_t q, int64_t first, int64_t last, int64_t begin, int64_t end, bool cached, float (*scores)[piece]) const {
     Vec products[most_heads][lanes];
     for (int64_t j = begin; j < end; j += lanes) {
       const int64_t count = least(lanes, end - j);
@@ -71,7 +72,7 @@ struct Few {
         }
       };
       int64_t i = 0;
-      for (; i + 4 <= count; i += 4) multiply_keys(std::integral_constant<int, 4>{}, i);
+      for (; cached && i + 4 <= count; i += 4) multiply_keys(std::integral_constant<int, 4>{}, i);
       for (; i < count; ++i) multiply_keys(std::integral_constant<int, 1>{}, i);
       for (int64_t head = first; head < last; ++head) {
         Vec all = sums(products[head - first]);
@@ -110,23 +111,25 @@ struct Few {
     alignas(64) float scores[most_heads][piece];
     for (int64_t q = 0; q < p.queries; ++q) {
       const int64_t begin = p.first[q] + index * piece, end = least(p.last[q], begin + piece);
+      const bool cached = q > 0;
+      const int64_t rows = cached ? lanes : 1;
       float* out = parts + ((index * p.queries + q) * p.heads + first) * (2 + dim);
       if (begin >= end) {
         for (int64_t head = first; head < last; ++head) out[(head - first) * (2 + dim)] = -INFINITY;
         continue;
       }
-      score(q, first, last, begin, end, scores);
+      score(q, first, last, begin, end, cached, scores);
       for (int64_t head = first; head < last; ++head) {
         float* part = out + (head - first) * (2 + dim);
         soften(end - begin, scores[head - first], part);
         memset(part + 2, 0, sizeof(float) * static_cast<size_t>(dim));
       }
-      for (int64_t j = begin; j < end; j += lanes) {
+      for (int64_t j = begin; j < end; j += rows) {
         for (int64_t head = first; head < last; ++head) {
           const T* v = of_head(p.v, j, head);
           const float* weights = scores[head - first] + j - begin;
           float* to = out + (head - first) * (2 + dim) + 2;
-          const int64_t count = least(lanes, end - j);
+          const int64_t count = least(rows, end - j);
           int64_t d = 0;
           for (; d + 4 * lanes <= dim; d += 4 * lanes) add_values<4>(v + d, weights, count, to + d);
           for (; d < dim; d += lanes) add_values<1>(v + d, weights, count, to + d);
