@@ -49,25 +49,28 @@ void run_parallel(std::int64_t tasks, kernels::ParallelBody body, void* context)
     std::atomic<std::int64_t> next;
     std::int64_t end;
   };
-  std::array<Share, 64> shares;
-  const auto workers = std::min<std::int64_t>({at::get_num_threads(), tasks, std::ssize(shares)});
-  for (std::int64_t w = 0; w < workers; ++w) {
-    auto& share = shares[static_cast<std::size_t>(w)];
-    share.next.store(tasks * w / workers, std::memory_order_relaxed);
-    share.end = tasks * (w + 1) / workers;
+  std::array<Share, 64> all;
+  const auto most = std::min<std::int64_t>({at::get_num_threads(), tasks, std::ssize(all)});
+  for (std::int64_t w = 0; w < most; ++w) {
+    auto& share = all[static_cast<std::size_t>(w)];
+    share.next.store(tasks * w / most, std::memory_order_relaxed);
+    share.end = tasks * (w + 1) / most;
   }
   const Clock::time_point start = Clock::now();
   Clock::time_point begun = start, done = start;  // by the calling thread
-  at::parallel_for(0, workers, 1, [&](std::int64_t begin, std::int64_t end) {
-    if (at::get_thread_num() == 0) begun = Clock::now();
-    for (std::int64_t worker = begin; worker < end; ++worker) {
-      for (std::int64_t i = 0; i < workers; ++i) {
-        auto& share = shares[static_cast<std::size_t>((worker + i) % workers)];
-        for (std::int64_t task = share.next++; task < share.end; task = share.next++) body(context, task);
-      }
+  Clock::time_point *when_begun = &begun, *when_done = &done;
+  Share* shares = all.data();
+  // What the other threads need lies in one block: each step from pointer to pointer is a journey between cores.
+#pragma omp parallel num_threads(static_cast<int>(most)) default(none) firstprivate(body, context, shares, most, when_begun, when_done)
+  {
+    const int worker = omp_get_thread_num();
+    if (worker == 0) *when_begun = Clock::now();
+    for (std::int64_t i = 0; i < most; ++i) {
+      Share& share = shares[(worker + i) % most];
+      for (std::int64_t task = share.next++; task < share.end; task = share.next++) body(context, task);
     }
-    if (at::get_thread_num() == 0) done = Clock::now();
-  });
+    if (worker == 0) *when_done = Clock::now();
+  }
   const Clock::time_point end = Clock::now();
   const auto worked = done - begun, waited = end - start - worked;
   if (waited > std::chrono::microseconds(200) && waited > 4 * worked) alone_until = end + 8 * waited;

@@ -27,7 +27,7 @@ struct Part {
 
 template <class T>
 struct Few {
-  const Attention& p;
+  Attention p;
   int64_t dim = p.head_dim, stride = p.kv_heads * dim, group = p.heads / p.kv_heads;
   int64_t widest = 0, pieces;
   float *query, *parts;  // parts: [pieces][queries][heads][2 + dim]
@@ -162,9 +162,9 @@ void forward(const Attention& p) {
   const Few<T> few(p);
   const int64_t beside = least(most_heads, (run_floats + p.head_dim - 1) / p.head_dim * few.group);
   const int64_t groups = parts(p.heads, beside);
-  const auto body = [&](int64_t i) {
+  const auto body = [few, beside, groups](int64_t i) {  // together, as in matvec
     const int64_t first = i % groups * beside;
-    few.run_piece(i / groups, first, least(p.heads, first + beside));
+    few.run_piece(i / groups, first, least(few.p.heads, first + beside));
   };
   if (few.widest * p.queries * p.heads * p.head_dim < 16384) {  // too little to share
     for (int64_t i = 0; i < few.pieces * groups; ++i) body(i);

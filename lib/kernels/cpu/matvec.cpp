@@ -165,18 +165,22 @@ void outputs_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_
   }
 }
 
-}  // namespace
+int64_t bytes_of(WeightElement type) { return type == WeightElement::f32 ? 4 : type == WeightElement::bf16 ? 2 : 1; }
 
-void matvec(const MatVec& p) {
-  const int64_t bytes = p.type == WeightElement::f32 ? 4 : p.type == WeightElement::bf16 ? 2 : 1;
-  // Parts of a task hold the same outputs of the matrices however many threads there are, and enough of them to share out.
-  const int64_t step = [&] {
-    const int64_t rows = (int64_t{1} << 14) / (bytes * p.in);
-    return rows < i8_group ? int64_t{i8_group} : rows / i8_group * i8_group;
-  }();
-  int64_t firsts[MatVec::most_parts + 1] = {};
-  for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);
-  for_each_task(firsts[p.count], [&](int64_t task) {
+// Tasks are runs of outputs of one part, the same however many threads there are, and enough of them to share out. All that
+// a thread needs lies together here.
+struct Tasks {
+  MatVec p;
+  int64_t step, firsts[MatVec::most_parts + 1] = {};
+
+  explicit Tasks(const MatVec& product) : p(product) {
+    constexpr int64_t task_bytes = 1 << 14;
+    step = task_bytes / (bytes_of(p.type) * p.in) / i8_group * i8_group;
+    if (step == 0) step = i8_group;
+    for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);
+  }
+
+  void operator()(int64_t task) const {
     int64_t i = 0;
     while (task >= firsts[i + 1]) ++i;
     const MatVec::Part& part = p.parts[i];
@@ -186,7 +190,14 @@ void matvec(const MatVec& p) {
       case WeightElement::bf16: outputs_of<ByRows<BFloat16>>(p, part, begin, end); break;
       case WeightElement::i8: outputs_of<ByColumns>(p, part, begin, end); break;
     }
-  });
+  }
+};
+
+}  // namespace
+
+void matvec(const MatVec& p) {
+  const Tasks tasks(p);
+  for_each_task(tasks.firsts[p.count], tasks);
 }
 
 }  // namespace blt::kernels::BLT_ISA
