@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "blt/base/memory.h"
 #include "blt/generate/engine.h"
 #include "blt/model/models.h"
 #include "cached_blt.h"
@@ -23,6 +24,8 @@ class EngineBase : public Engine {
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
   const Facts& facts() const final { return facts_; }
+  // A piece for each call that appends, so that no one waits for all.
+  void move_pages(std::shared_ptr<PageMover> pages) { pages_ = std::move(pages); }
 
  protected:
   explicit EngineBase(Facts facts) : facts_(std::move(facts)) {}
@@ -37,6 +40,7 @@ class EngineBase : public Engine {
   std::span<const float> checked_logits() const;
 
   Facts facts_;
+  std::shared_ptr<PageMover> pages_;
   std::vector<std::int64_t> none_;
   std::vector<float> logits_;
 };

@@ -100,13 +100,13 @@ void narrow_all(model::Blt& blt, const EngineOptions& options) {
   narrow_all(blt, options, [&](const auto& visitor) { blt.visit(visitor, false, false); });
 }
 
-std::unique_ptr<Engine> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
+std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, lm->embedding.device());
   if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type);
   return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options);
 }
 
-std::unique_ptr<Engine> engine_over(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
+std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, blt->embedding.device());
   // An open end's logits change when the text grows: nothing can be kept.
   const auto& c = blt->config;
@@ -114,13 +114,33 @@ std::unique_ptr<Engine> engine_over(std::shared_ptr<model::Blt> blt, const Engin
   return std::make_unique<CachedBltEngine>(std::move(blt), type, options);
 }
 
+void visit_all(model::ByteLm& lm, const model::ParameterVisitor& visitor) { lm.visit("", visitor); }
+void visit_all(model::Blt& blt, const model::ParameterVisitor& visitor) { blt.visit(visitor, false, true); }
+
+// Of the weights that still lie in their file.
+template <class Model>
+std::shared_ptr<PageMover> page_mover(Model& model) {
+  const auto mover = std::make_shared<PageMover>();
+  const model::ParameterVisitor add = [&](const std::string&, at::Tensor& parameter) {
+    if (model.mapped.count(parameter.data_ptr())) mover->add({static_cast<const std::byte*>(parameter.data_ptr()), parameter.nbytes()});
+  };
+  visit_all(model, add);
+  if (model.heads) model.heads->visit(add);
+  return mover;
+}
+
 template <class Model>
 std::vector<std::unique_ptr<Engine>> engines_over(std::shared_ptr<Model> model, const EngineOptions& options,
                                                   std::size_t count) {
   check_options(options);
   narrow_all(*model, options);
+  const auto pages = page_mover(*model);
   std::vector<std::unique_ptr<Engine>> engines;
-  while (engines.size() < count) engines.push_back(engine_over(model, options));
+  while (engines.size() < count) {
+    auto engine = engine_over(model, options);
+    engine->move_pages(pages);
+    engines.push_back(std::move(engine));
+  }
   return engines;
 }
 

@@ -53,6 +53,7 @@ class Weights {
     if (in_place) {
       prefer_huge_pages(first.view.data.data(), first.view.data.size());
       parameter = tensor_of(first);
+      mapped_.insert(first.view.data.data());
       return;
     }
     parameter = nn::empty_in_huge_pages(parameter.sizes(), at::TensorOptions().dtype(at::kFloat).device(options_.device));
@@ -84,6 +85,8 @@ class Weights {
     tables.mapped = std::move(mapped);
     tables.weight = at::Tensor();
   }
+
+  const std::set<const void*>& mapped() const { return mapped_; }
 
   // Errors: input, naming what is missing, mis-shaped or unexpected. RoPE buffers may be there (spec 5.10).
   // `other_part` says which tensors belong to a part of the model that is not loaded here.
@@ -138,6 +141,7 @@ class Weights {
   StoredModel& model_;
   const LoadOptions& options_;
   std::set<std::string> seen_;
+  std::set<const void*> mapped_;
   std::string missing_, misshaped_, unexpected_;
 };
 
@@ -183,6 +187,7 @@ std::unique_ptr<ByteLm> load_byte_lm(const std::string& folder, const LoadOption
   const auto take = [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); };
   lm->visit("", take);
   if (lm->heads) lm->heads->visit(take);
+  lm->mapped = weights.mapped();
   weights.finish();
   return lm;
 }
@@ -200,6 +205,7 @@ std::unique_ptr<Blt> load_blt(const std::string& folder, const LoadOptions& opti
   const auto take = [&](const std::string& name, at::Tensor& parameter) { weights.take(name, parameter); };
   blt->visit(take, !map, true);
   if (blt->heads) blt->heads->visit(take);
+  blt->mapped = weights.mapped();
   const bool with_patcher = blt->patcher != nullptr;
   weights.finish([&](const std::string& name) { return !with_patcher && of_patcher(name); });
   return blt;

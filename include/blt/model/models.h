@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "blt/model/batch.h"
@@ -19,6 +20,7 @@ struct ByteLm {
   at::Tensor embedding, norm, head;
   Transformer transformer;
   std::optional<PredictionHeads> heads;
+  std::set<const void*> mapped;  // numbers of parameters that lie in a mapped file
 
   void create(const ByteLmConfig& shape, const at::TensorOptions& options);
   // Heads from 2 on are not visited: they are no part of the standard checkpoint.
@@ -44,6 +46,7 @@ struct Blt {
   at::Tensor norm, head;
   std::unique_ptr<ByteLm> patcher;
   std::optional<PredictionHeads> heads;
+  std::set<const void*> mapped;  // as ByteLm's, the patcher's included
 
   void create(const BltConfig& shape, const at::TensorOptions& options);
   // Without hash tables and patcher unless asked for; without heads from 2 on.
