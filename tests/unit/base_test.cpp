@@ -3,14 +3,18 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <thread>
 
 #include "blt/base/error.h"
 #include "blt/base/files.h"
 #include "blt/base/hash.h"
 #include "blt/base/json.h"
+#include "blt/base/memory.h"
 #include "blt/base/random.h"
 #include "blt/base/table.h"
 #include "blt/base/units.h"
@@ -118,4 +122,51 @@ TEST_CASE("a table aligns its columns") {
   table.add({"space", "5.90"});
   table.add({"entropy", "12.10"});
   CHECK(table.text() == "scheme    mean\nspace     5.90\nentropy  12.10\n");
+}
+
+TEST_CASE("memory of a file moves into huge pages while others read it") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "numbers";
+  constexpr std::size_t size = 9 * huge_page + 12345;
+  const auto byte_at = [](std::size_t i) { return static_cast<std::byte>(mix_seed(i / 512, 7) >> (i % 8)); };
+  {
+    AtomicFile file(path);
+    std::vector<std::byte> piece(4096);  // small writes: the system keeps such a file in small pages
+    for (std::size_t at = 0; at < size; at += piece.size()) {
+      piece.resize(std::min(piece.size(), size - at));
+      for (std::size_t i = 0; i < piece.size(); ++i) piece[i] = byte_at(at + i);
+      file.write(piece);
+    }
+    file.commit();
+  }
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  const auto wrong = [&] {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < size; i += 61) count += bytes[i] != byte_at(i);
+    return count;
+  };
+  REQUIRE(wrong() == 0);
+  std::atomic<bool> over{false};
+  std::atomic<std::size_t> wrong_beside{0}, rounds{0};
+  std::thread reader([&] {
+    do {
+      wrong_beside += wrong();
+      ++rounds;
+    } while (!over);
+  });
+  PageMover mover;
+  mover.add(bytes.subspan(5 * huge_page));  // in any order
+  mover.add(bytes.first(5 * huge_page));
+  for (int i = 0; i < 12; ++i) mover.move(huge_page);
+  over = true;
+  reader.join();
+  CHECK(rounds > 0);
+  CHECK(wrong_beside == 0);
+  CHECK(wrong() == 0);
+  const std::string enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+  const bool available = fs::exists(enabled) && read_file(enabled).find("[never]") == std::string::npos;
+  const auto whole = (reinterpret_cast<std::uintptr_t>(bytes.data()) + size) / huge_page -
+                     (reinterpret_cast<std::uintptr_t>(bytes.data()) + huge_page - 1) / huge_page;
+  CHECK(mover.moved() == (available ? whole * huge_page : 0));
 }
