@@ -13,9 +13,12 @@
 namespace blt::kernels::BLT_ISA {
 namespace few {
 
-constexpr int64_t piece = 128;        // keys
+constexpr int64_t most_keys = 128;    // of a piece
 constexpr int64_t run_floats = 1024;  // of a key that a task reads at once, where it has so many
 constexpr int64_t most_heads = 16;    // of a task
+
+// Keys of a piece of a query that sees so many: a few pieces for several threads, but long ones, where memory is read faster.
+static inline int64_t piece_of(int64_t keys) { return keys <= 2 * most_keys ? most_keys / 4 : most_keys; }
 
 static inline bool fits(const Attention& p) { return p.queries <= few_rows && p.head_dim % lanes == 0; }
 
@@ -29,12 +32,15 @@ template <class T>
 struct Few {
   Attention p;
   int64_t dim = p.head_dim, stride = p.kv_heads * dim, group = p.heads / p.kv_heads;
-  int64_t widest = 0, pieces;
+  int64_t widest = 0, pieces = 0;
   float *query, *parts;  // parts: [pieces][queries][heads][2 + dim]
 
   explicit Few(const Attention& attention) : p(attention) {
-    for (int64_t q = 0; q < p.queries; ++q) widest = p.last[q] - p.first[q] > widest ? p.last[q] - p.first[q] : widest;
-    pieces = (widest + piece - 1) / piece;
+    for (int64_t q = 0; q < p.queries; ++q) {
+      const int64_t seen = p.last[q] - p.first[q], own = seen > 0 ? (seen + piece_of(seen) - 1) / piece_of(seen) : 0;
+      widest = seen > widest ? seen : widest;
+      pieces = own > pieces ? own : pieces;
+    }
     const int64_t width = p.queries * p.heads * dim;
     query = scratch_floats(width + pieces * p.queries * p.heads * (2 + dim));
     parts = query + width;
@@ -61,7 +67,7 @@ struct Few {
   }
 
   // Scores of keys [begin, end) for heads [first, last) of one query; the rest of the last vector is masked.
-  void score(int64_t q, int64_t first, int64_t last, int64_t begin, int64_t end, bool cached, float (*scores)[piece]) const {
+  void score(int64_t q, int64_t first, int64_t last, int64_t begin, int64_t end, bool cached, float (*scores)[most_keys]) const {
     Vec products[most_heads][lanes];
     for (int64_t j = begin; j < end; j += lanes) {
       const int64_t count = least(lanes, end - j);
@@ -108,8 +114,9 @@ struct Few {
   }
 
   void run_piece(int64_t index, int64_t first, int64_t last) const {
-    alignas(64) float scores[most_heads][piece];
+    alignas(64) float scores[most_heads][most_keys];
     for (int64_t q = 0; q < p.queries; ++q) {
+      const int64_t piece = piece_of(p.last[q] - p.first[q]);
       const int64_t begin = p.first[q] + index * piece, end = least(p.last[q], begin + piece);
       const bool cached = q > 0;
       const int64_t rows = cached ? lanes : 1;
