@@ -73,23 +73,33 @@ bool PageMover::worthwhile() const {
   return 2 * huge < resident;
 }
 
-void PageMover::move(std::size_t bytes) {
-  const std::lock_guard lock(mutex_);
-  if (!begun_) {
-    begun_ = true;
-    std::sort(parts_.begin(), parts_.end(), [](const auto& a, const auto& b) { return address(a.data()) < address(b.data()); });
-    for (std::size_t i = 0; i < parts_.size();) {
-      const std::uintptr_t first = address(parts_[i].data());
-      std::uintptr_t last = first;
-      for (; i < parts_.size() && address(parts_[i].data()) <= last; ++i) last = std::max(last, address(parts_[i].data()) + parts_[i].size());
-      const std::uintptr_t begin = rounded_up(first), end = last / huge_page * huge_page;
-      if (begin < end) left_.push_back({reinterpret_cast<std::byte*>(begin), reinterpret_cast<std::byte*>(end)});
-    }
-    if (!worthwhile()) left_.clear();
+void PageMover::begin() {
+  std::sort(parts_.begin(), parts_.end(), [](const auto& a, const auto& b) { return address(a.data()) < address(b.data()); });
+  for (std::size_t i = 0; i < parts_.size();) {
+    const std::uintptr_t first = address(parts_[i].data());
+    std::uintptr_t last = first;
+    for (; i < parts_.size() && address(parts_[i].data()) <= last; ++i) last = std::max(last, address(parts_[i].data()) + parts_[i].size());
+    const std::uintptr_t begin = rounded_up(first), end = last / huge_page * huge_page;
+    if (begin < end) left_.push_back({reinterpret_cast<std::byte*>(begin), reinterpret_cast<std::byte*>(end)});
   }
-  if (left_.empty()) return;
+  if (!worthwhile()) left_.clear();
+}
+
+void PageMover::move() {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point start = Clock::now();
+  if (begun_ == Clock::time_point{}) {
+    begun_ = start;
+    begin();
+  }
+  if (left_.empty() || spent_ > share_ * (start - begun_)) return;
+  move_piece();
+  spent_ += Clock::now() - start;
+}
+
+void PageMover::move_piece() {
   Range& range = left_.back();
-  const std::size_t size = std::min(rounded_up(bytes), static_cast<std::size_t>(range.end - range.begin));
+  const std::size_t size = std::min(2 * huge_page, static_cast<std::size_t>(range.end - range.begin));
   const std::size_t room = size + huge_page;
   void* memory = ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return left_.clear();

@@ -13,7 +13,6 @@
 namespace blt::generate {
 namespace {
 
-constexpr std::size_t moved_at_once = std::size_t{8} << 20;  // bytes: some milliseconds
 constexpr patch::TokenId newline = '\n' + patch::byte_offset;
 
 // The last rows of logits.
@@ -76,7 +75,7 @@ std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId
   const at::NoGradGuard no_gradients;
   logits_.clear();
   append(ids, all, logits_);
-  if (pages_) pages_->move(moved_at_once);
+  if (pages_) pages_->move();
   return checked_logits();
 }
 

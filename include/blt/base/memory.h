@@ -3,6 +3,7 @@
 // 4 KiB (docs/results.md).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <mutex>
 #include <span>
@@ -20,21 +21,28 @@ void prefer_huge_pages(const void* data, std::size_t bytes);
 // or where memory is short. For files that are mapped read-only until this object is gone.
 class PageMover {
  public:
+  // share: of the time since the first move() that moving may take. New memory can cost much, above all on a virtual machine.
+  explicit PageMover(double share = 0.1) : share_(share) {}
   void add(std::span<const std::byte> bytes);
-  // Goes on with about so many bytes. The first call comes when all parts have been read once. Errors: resource.
-  void move(std::size_t bytes);
+  // Moves the next 4 MiB, if it is time. The first call comes when all parts have been read once. Errors: resource.
+  void move();
   std::size_t moved() const { return moved_; }  // bytes
 
  private:
   struct Range {
     std::byte *begin, *end;  // whole huge pages
   };
+  using Clock = std::chrono::steady_clock;
+  void begin();
   bool worthwhile() const;
+  void move_piece();
 
   std::mutex mutex_;
   std::vector<std::span<const std::byte>> parts_;
   std::vector<Range> left_;
-  bool begun_ = false;
+  double share_;
+  Clock::time_point begun_{};
+  Clock::duration spent_{};
   std::size_t moved_ = 0;
 };
 
