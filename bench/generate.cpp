@@ -194,6 +194,7 @@ int run(const BenchConfig& c, config::Invocation& invocation) {
     options.threads = threads;
     engines.push_back(generate::open_engine(c.model, options, {}));
     decode(*engines.back(), std::string_view(prompt).substr(0, 64), 8);  // the weights come into memory
+    engines.back()->settle();
   }
   const Bandwidth bandwidth(threads);
   std::map<std::pair<std::size_t, std::int64_t>, std::vector<Measurement>> runs;

@@ -16,6 +16,9 @@
 namespace blt {
 namespace {
 
+constexpr std::chrono::seconds patience{2};
+constexpr int most_of_time = 20;  // one part in so many
+
 std::uintptr_t address(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
 std::uintptr_t rounded_up(std::uintptr_t x) { return (x + huge_page - 1) / huge_page * huge_page; }
 
@@ -73,7 +76,8 @@ bool PageMover::worthwhile() const {
   return 2 * huge < resident;
 }
 
-void PageMover::begin() {
+void PageMover::choose() {
+  chosen_ = true;
   std::sort(parts_.begin(), parts_.end(), [](const auto& a, const auto& b) { return address(a.data()) < address(b.data()); });
   for (std::size_t i = 0; i < parts_.size();) {
     const std::uintptr_t first = address(parts_[i].data());
@@ -88,13 +92,17 @@ void PageMover::begin() {
 void PageMover::move() {
   const std::lock_guard lock(mutex_);
   const Clock::time_point start = Clock::now();
-  if (begun_ == Clock::time_point{}) {
-    begun_ = start;
-    begin();
-  }
-  if (left_.empty() || spent_ > share_ * (start - begun_)) return;
-  move_piece();
+  if (begun_ == Clock::time_point{}) begun_ = start;
+  if (start - begun_ < patience || (chosen_ && left_.empty()) || spent_ > (start - begun_) / most_of_time) return;
+  if (!chosen_) choose();
+  if (!left_.empty()) move_piece();
   spent_ += Clock::now() - start;
+}
+
+void PageMover::finish() {
+  const std::lock_guard lock(mutex_);
+  if (!chosen_) choose();
+  while (!left_.empty()) move_piece();
 }
 
 void PageMover::move_piece() {

@@ -24,7 +24,10 @@ class EngineBase : public Engine {
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
   const Facts& facts() const final { return facts_; }
-  // A piece for each call that appends, so that no one waits for all.
+  void settle() final {
+    if (pages_) pages_->finish();
+  }
+  // A piece now and then, so that no one waits for all.
   void move_pages(std::shared_ptr<PageMover> pages) { pages_ = std::move(pages); }
 
  protected:

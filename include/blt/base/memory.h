@@ -21,11 +21,12 @@ void prefer_huge_pages(const void* data, std::size_t bytes);
 // or where memory is short. For files that are mapped read-only until this object is gone.
 class PageMover {
  public:
-  // share: of the time since the first move() that moving may take. New memory can cost much, above all on a virtual machine.
-  explicit PageMover(double share = 0.1) : share_(share) {}
   void add(std::span<const std::byte> bytes);
-  // Moves the next 4 MiB, if it is time. The first call comes when all parts have been read once. Errors: resource.
+  // Moves the next 4 MiB if that keeps all moving below a twentieth of the time since the first call, and not in the first two
+  // seconds: new memory can cost much, above all on a virtual machine. Errors: resource.
   void move();
+  // Moves all that is left. What is added should have been read once before. Errors: resource.
+  void finish();
   std::size_t moved() const { return moved_; }  // bytes
 
  private:
@@ -33,14 +34,14 @@ class PageMover {
     std::byte *begin, *end;  // whole huge pages
   };
   using Clock = std::chrono::steady_clock;
-  void begin();
+  void choose();
   bool worthwhile() const;
   void move_piece();
 
   std::mutex mutex_;
   std::vector<std::span<const std::byte>> parts_;
   std::vector<Range> left_;
-  double share_;
+  bool chosen_ = false;
   Clock::time_point begun_{};
   Clock::duration spent_{};
   std::size_t moved_ = 0;
