@@ -49,7 +49,7 @@ void run_parallel(std::int64_t tasks, kernels::ParallelBody body, void* context)
     std::atomic<std::int64_t> next;
     std::int64_t end;
   };
-  std::array<Share, 64> all;
+  std::array<Share, 256> all;  // only what is used of it is written
   const auto most = std::min<std::int64_t>({at::get_num_threads(), tasks, std::ssize(all)});
   for (std::int64_t w = 0; w < most; ++w) {
     auto& share = all[static_cast<std::size_t>(w)];

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #undef CHECK
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -309,6 +310,18 @@ TEST_CASE("kernels run in as many threads as are asked for") {
                       const_cast<void*>(static_cast<const void*>(&body)));
   CHECK(begun == 3);
   CHECK(together);
+  nn::set_threads(0);
+}
+
+TEST_CASE("each task runs once, however tasks and threads are shared out") {
+  for (const int threads : {1, 2, 3, 5}) {
+    nn::set_threads(threads);
+    for (const std::int64_t tasks : {1, 2, 3, 7, 64, 1000}) {
+      std::vector<std::atomic<int>> runs(static_cast<std::size_t>(tasks));
+      kernels::parallel()(tasks, [](void* context, std::int64_t task) { ++static_cast<std::atomic<int>*>(context)[task]; }, runs.data());
+      CHECK(std::all_of(runs.begin(), runs.end(), [](const auto& count) { return count == 1; }));
+    }
+  }
   nn::set_threads(0);
 }
 

@@ -18,7 +18,8 @@ void prefer_huge_pages(const void* data, std::size_t bytes);
 
 // Copies parts of mapped files into huge pages, piece by piece, and puts the copy where the file was: addresses and contents stay,
 // and other threads may read all the while. Nothing is copied where the file lies in huge pages already, where the system has none,
-// or where memory is short. For files that are mapped read-only until this object is gone.
+// or where memory is short. For files that are mapped read-only until this object is gone; MappedFile::release() would take the
+// copy away and is not for what was added.
 class PageMover {
  public:
   void add(std::span<const std::byte> bytes);

@@ -75,37 +75,33 @@ inline void store_some(float* out, Vec y, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = y[i];
 }
 
-// Outputs [o, o + count) of `vectors` vectors.
-template <class Weight, int vectors>
-void block_of(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-  constexpr int rows = beside(vectors);
-  const int64_t stride = p.in * Weight::size;
-  const char* row = static_cast<const char*>(part.w) + o * stride;
-  const float* x = static_cast<const float*>(p.x) + first * p.in;
-  Vec all[vectors][block];
-  if (count < block) memset(all, 0, sizeof all);
-  int64_t r = 0;
-  for (; r + rows <= count; r += rows) {
-    products<Weight, rows, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
-  }
-  for (; r < count; ++r) {
-    products<Weight, 1, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
-  }
-  for (int v = 0; v < vectors; ++v) {
-    store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, sums(all[v]), count);
-  }
-}
-
+// Layouts of a matrix: run() gives outputs [o, o + count) of `vectors` vectors, from the first on; count is at most `outputs`.
 template <class Weight>
 struct ByRows {
   static constexpr int64_t outputs = block;
+
   template <int vectors>
   static void run(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-    block_of<Weight, vectors>(p, part, first, o, count);
+    constexpr int rows = beside(vectors);
+    const int64_t stride = p.in * Weight::size;
+    const char* row = static_cast<const char*>(part.w) + o * stride;
+    const float* x = static_cast<const float*>(p.x) + first * p.in;
+    Vec all[vectors][block];
+    if (count < block) memset(all, 0, sizeof all);
+    int64_t r = 0;
+    for (; r + rows <= count; r += rows) {
+      products<Weight, rows, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
+    }
+    for (; r < count; ++r) {
+      products<Weight, 1, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
+    }
+    for (int v = 0; v < vectors; ++v) {
+      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, sums(all[v]), count);
+    }
   }
 };
 
-// int8: a column of a group of rows after the other, so that lanes are outputs, and what is read lies in one run.
+// int8: column after column of a group of rows, so that lanes are outputs, and what is read lies in one run.
 struct ByColumns {
   static constexpr int64_t outputs = i8_group;
   static constexpr int wide = i8_group / lanes, chains = lanes == 16 ? 4 : 2;  // sums of an output that do not wait for each other
