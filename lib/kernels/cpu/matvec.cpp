@@ -170,7 +170,7 @@ struct Tasks {
   int64_t step, firsts[MatVec::most_parts + 1] = {};
 
   explicit Tasks(const MatVec& product) : p(product) {
-    constexpr int64_t task_bytes = 1 << 14;
+    constexpr int64_t task_bytes = 1 << 15;
     step = task_bytes / (bytes_of(p.type) * p.in) / i8_group * i8_group;
     if (step == 0) step = i8_group;
     for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);
