@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "kernel_cases.h"
+#include "kernel_run.h"
 
 using namespace blt::kernels;
 using namespace kernel_cases;
