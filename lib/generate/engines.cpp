@@ -75,8 +75,14 @@ std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId
   const at::NoGradGuard no_gradients;
   logits_.clear();
   append(ids, all, logits_);
-  if (pages_) pages_->move();
+  if (pages_) pages_->move();  // a piece now and then, so that no one waits for all
   return checked_logits();
+}
+
+std::size_t EngineBase::settle() {
+  if (!pages_) return 0;
+  pages_->finish();
+  return pages_->moved();
 }
 
 std::span<const float> EngineBase::checked_logits() const {

@@ -24,11 +24,9 @@ class EngineBase : public Engine {
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
   const Facts& facts() const final { return facts_; }
-  void settle() final {
-    if (pages_) pages_->finish();
-  }
-  // A piece now and then, so that no one waits for all.
-  void move_pages(std::shared_ptr<PageMover> pages) { pages_ = std::move(pages); }
+  std::size_t settle() final;
+  // The model's weights that still lie in their file.
+  void set_pages(std::shared_ptr<PageMover> pages) { pages_ = std::move(pages); }
 
  protected:
   explicit EngineBase(Facts facts) : facts_(std::move(facts)) {}

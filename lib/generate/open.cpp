@@ -49,15 +49,20 @@ class Narrowing {
   at::Tensor memory_;
 };
 
-template <class Model, class Visit>
-void narrow_all(Model& model, const EngineOptions& options, Visit&& visit) {
+// Without hash tables.
+void visit(model::ByteLm& lm, const model::ParameterVisitor& visitor, bool) { lm.visit("", visitor); }
+void visit(model::Blt& blt, const model::ParameterVisitor& visitor, bool with_patcher) { blt.visit(visitor, false, with_patcher); }
+
+// All but the entropy model's, which stay float32.
+template <class Model>
+void narrow_all(Model& model, const EngineOptions& options) {
   if (options.weights == Weights::float32) return;
   Narrowing narrowing(options.weights, model.embedding.device());
   const auto each_matrix = [&](auto&& f) {
-    const auto visitor = [&](const std::string& name, at::Tensor& parameter) {
+    const model::ParameterVisitor visitor = [&](const std::string& name, at::Tensor& parameter) {
       if (is_matrix(name)) f(parameter);
     };
-    visit(visitor);
+    visit(model, visitor, false);
     if (model.heads && options.heads != UseHeads::no) model.heads->visit(visitor);
   };
   each_matrix([&](at::Tensor& parameter) { narrowing.count(parameter); });
@@ -93,13 +98,6 @@ void check_options(const EngineOptions& options) {
   if (options.chunk < 1 || options.slack < 1) throw usage_error("chunk and slack are at least 1");
 }
 
-void narrow_all(model::ByteLm& lm, const EngineOptions& options) {
-  narrow_all(lm, options, [&](const auto& visitor) { lm.visit("", visitor); });
-}
-void narrow_all(model::Blt& blt, const EngineOptions& options) {
-  narrow_all(blt, options, [&](const auto& visitor) { blt.visit(visitor, false, false); });
-}
-
 std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, lm->embedding.device());
   if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type);
@@ -114,9 +112,6 @@ std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::Blt> blt, const E
   return std::make_unique<CachedBltEngine>(std::move(blt), type, options);
 }
 
-void visit_all(model::ByteLm& lm, const model::ParameterVisitor& visitor) { lm.visit("", visitor); }
-void visit_all(model::Blt& blt, const model::ParameterVisitor& visitor) { blt.visit(visitor, false, true); }
-
 // Of the weights that still lie in their file.
 template <class Model>
 std::shared_ptr<PageMover> page_mover(Model& model) {
@@ -124,7 +119,7 @@ std::shared_ptr<PageMover> page_mover(Model& model) {
   const model::ParameterVisitor add = [&](const std::string&, at::Tensor& parameter) {
     if (model.mapped.count(parameter.data_ptr())) mover->add({static_cast<const std::byte*>(parameter.data_ptr()), parameter.nbytes()});
   };
-  visit_all(model, add);
+  visit(model, add, true);
   if (model.heads) model.heads->visit(add);
   return mover;
 }
@@ -138,7 +133,7 @@ std::vector<std::unique_ptr<Engine>> engines_over(std::shared_ptr<Model> model, 
   std::vector<std::unique_ptr<Engine>> engines;
   while (engines.size() < count) {
     auto engine = engine_over(model, options);
-    engine->move_pages(pages);
+    engine->set_pages(pages);
     engines.push_back(std::move(engine));
   }
   return engines;

@@ -305,10 +305,10 @@ std::vector<Result> reference(const Attended& a) {
   return {{"out", out}, {"log_sum", log_sum}};
 }
 
-// Around the limits of the path for few queries: 24 keys, 16 queries, pieces of 256 keys.
+// Around the limits of the path for few queries: 24 keys, 32 queries, pieces of 32 keys up to 256 and of 128 beyond.
 std::vector<KeyRanges> few_ranges() {
   std::vector<KeyRanges> all;
-  for (const std::int32_t keys : {24, 25, 255, 256, 257, 512, 1100}) {
+  for (const std::int32_t keys : {24, 25, 32, 33, 255, 256, 257, 384, 512, 1100}) {
     KeyRanges one{"one query of " + std::to_string(keys) + " keys", 0, {}, {}, {}};
     one.add(0, keys);
     all.push_back(one);
@@ -317,6 +317,9 @@ std::vector<KeyRanges> few_ranges() {
     KeyRanges causal{std::to_string(queries) + " causal queries", 0, {}, {}, {}};
     for (std::int32_t i = 0; i < queries; ++i) causal.add(0, 600 + i);
     all.push_back(causal);
+    KeyRanges growing{std::to_string(queries) + " causal queries around 256 keys", 0, {}, {}, {}};
+    for (std::int32_t i = 0; i < queries; ++i) growing.add(0, 255 + i);
+    all.push_back(growing);
     KeyRanges window{std::to_string(queries) + " queries of a window", 0, {}, {}, {}};
     for (std::int32_t i = 0; i < queries; ++i) window.add(130 + i, 430 + i);
     all.push_back(window);
@@ -332,9 +335,10 @@ std::vector<KeyRanges> few_ranges() {
   return all;
 }
 
-// 12 and 200 are no multiples of the 16 floats of a vector, which that path needs.
-const std::vector<Heads> few_heads = {{4, 4, 64},  {6, 2, 16}, {4, 1, 80},
-                                      {2, 1, 128}, {2, 1, 12}, {1, 1, 200}};
+// 12 and 200 are no multiples of the 16 floats of a vector, which that path needs. More than 16 heads, or 1024 floats of keys,
+// are several tasks.
+const std::vector<Heads> few_heads = {{4, 4, 64},  {6, 2, 16},  {4, 1, 80},   {2, 1, 128}, {2, 1, 12},
+                                      {1, 1, 200}, {20, 20, 16}, {24, 2, 16}, {12, 12, 128}};
 
 template <class Check>
 void for_each_attention(Check check) {

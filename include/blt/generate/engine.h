@@ -58,8 +58,9 @@ class Engine {
     std::int64_t trained_patches = 0;
   };
   virtual const Facts& facts() const = 0;
-  // Does at once what would otherwise be done bit by bit while a long text grows: weights move into huge pages. Errors: resource.
-  virtual void settle() {}
+  // Does at once what would otherwise be done bit by bit while a long text grows: weights move into huge pages -> how many bytes
+  // have moved in all. After some text. Errors: resource.
+  virtual std::size_t settle() { return 0; }
   // What to warn of: the text has outgrown what the model is made for. Empty: it has not.
   std::string too_long() const;
 };
