@@ -12,6 +12,7 @@
 #include "bench.h"
 #include "blt/base/error.h"
 #include "blt/base/files.h"
+#include "blt/base/memory.h"
 #include "blt/base/table.h"
 #include "blt/base/threads.h"
 #include "blt/base/units.h"
@@ -44,7 +45,7 @@ class Bandwidth {
   explicit Bandwidth(int threads) : threads_(threads) {
     void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw resource_error("no memory to measure the bandwidth with");
-    ::madvise(memory, size, MADV_HUGEPAGE);
+    prefer_huge_pages(memory, size);
     data_ = static_cast<std::uint64_t*>(memory);
     std::fill(data_, data_ + words, 1);
   }

@@ -30,8 +30,8 @@ namespace {
 const kernels::Table* cuda_table = nullptr;
 const Recorder *cpu_recorder = nullptr, *cuda_recorder = nullptr;
 
-#ifndef INTRA_OP_PARALLEL
-#error "compiled without OpenMP, at::parallel_for is a plain loop"
+#ifndef _OPENMP
+#error "compiled without OpenMP, all kernels run in one thread"
 #endif
 
 using Clock = std::chrono::steady_clock;

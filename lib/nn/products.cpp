@@ -87,6 +87,7 @@ std::vector<at::Tensor> products(const at::Tensor& raw_x, const std::vector<at::
 void quantise(const at::Tensor& weight, const at::Tensor& out) {
   const at::Tensor w = weight.to(at::kFloat).contiguous();
   const std::int64_t rows = w.size(0), in = w.size(1);
+  if (out.sizes() != at::IntArrayRef({rows, in + kernels::i8_scale_bytes})) throw internal_error("int8 weights of another size");
   const auto* from = typed<float>(w);
   auto* to = typed<std::int8_t>(out);
   for (std::int64_t first = 0; first < rows; first += kernels::i8_group) {
