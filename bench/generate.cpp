@@ -31,7 +31,7 @@ struct BenchConfig {
   std::vector<std::int64_t> prompts = {64, 512, 2048};
   std::vector<std::string> dtypes = {"float32"};
   std::int64_t bytes = 64, rounds = 3;
-  std::string compat = "auto";
+  std::string compat = "auto", entropy_dtype = "same";
   bool json = false;
 };
 
@@ -88,14 +88,14 @@ class Bandwidth {
   std::uint64_t* data_ = nullptr;
 };
 
-// Numbers in the matrices that a byte needs, and that a closed patch needs; those of the entropy model apart, which stays
-// float32 whatever the rest is. Rows of embeddings and hash tables, norms and caches are left out: they are small beside them.
+// Numbers in the matrices that a byte needs, and that a closed patch needs; those of the entropy model apart, which may have
+// a type of its own. Rows of embeddings and hash tables, norms and caches are left out: they are small beside them.
 struct Weights {
   double entropy_model = 0, byte = 0, patch = 0;
 
-  double bytes_read(const std::string& dtype, double patches_a_byte) const {
-    const double size = dtype == "float32" ? 4 : dtype == "int8" ? 1 : 2;
-    return 4 * entropy_model + size * (byte + patches_a_byte * patch);
+  double bytes_read(const std::string& dtype, const std::string& entropy_dtype, double patches_a_byte) const {
+    const auto size = [](const std::string& type) { return type == "float32" ? 4.0 : type == "int8" ? 1.0 : 2.0; };
+    return size(entropy_dtype == "same" ? dtype : entropy_dtype) * entropy_model + size(dtype) * (byte + patches_a_byte * patch);
   }
 };
 
@@ -144,20 +144,21 @@ Measurement decode(generate::Engine& engine, std::string_view prompt, std::int64
 }
 
 // Of one type and prompt length: medians over rounds.
-Json summary(const std::string& dtype, std::int64_t prompt, std::int64_t bytes, const std::vector<Measurement>& runs,
+Json summary(const BenchConfig& c, const std::string& dtype, std::int64_t prompt, const std::vector<Measurement>& runs,
              const Weights& weights) {
   std::vector<double> rates, prefills, bandwidths, shares;
-  const double patches = static_cast<double>(runs[0].patches) / static_cast<double>(bytes);
-  const double read = weights.bytes_read(dtype, patches);
+  const auto bytes = static_cast<double>(c.bytes);
+  const double patches = static_cast<double>(runs[0].patches) / bytes;
+  const double read = weights.bytes_read(dtype, c.entropy_dtype, patches);
   for (const auto& run : runs) {
-    rates.push_back(static_cast<double>(bytes) / run.seconds);
+    rates.push_back(bytes / run.seconds);
     prefills.push_back(run.prefill_seconds);
     bandwidths.push_back(run.bandwidth);
     shares.push_back(rates.back() * read / run.bandwidth);
   }
   return {{"dtype", dtype},
           {"prompt_bytes", prompt},
-          {"bytes", bytes},
+          {"bytes", c.bytes},
           {"bytes_per_second", median(rates)},
           {"all_bytes_per_second", rates},
           {"prefill_seconds", median(prefills)},
@@ -191,6 +192,7 @@ int run(const BenchConfig& c, config::Invocation& invocation) {
   for (const auto& dtype : c.dtypes) {
     ModelOptions options;
     options.dtype = dtype;
+    options.entropy_dtype = c.entropy_dtype;
     options.compat = c.compat;
     options.threads = threads;
     engines.push_back(generate::open_engine(c.model, options, {}));
@@ -210,7 +212,7 @@ int run(const BenchConfig& c, config::Invocation& invocation) {
     }
   }
   Json rows = Json::array();
-  for (const auto& [key, measured] : runs) rows.push_back(summary(c.dtypes[key.first], key.second, c.bytes, measured, weights));
+  for (const auto& [key, measured] : runs) rows.push_back(summary(c, c.dtypes[key.first], key.second, measured, weights));
   const std::string text = c.json ? dump_json({{"threads", threads}, {"runs", rows}}) + "\n" : to_text(rows);
   std::fwrite(text.data(), 1, text.size(), stdout);
   return 0;
@@ -223,6 +225,7 @@ config::Command make_command(BenchConfig& c) {
   fields.add("prompt_file", "--prompt-file", &c.prompt_file, "FILE", "prompts are its first bytes").required = true;
   fields.add("prompts", "--prompts", &c.prompts, "N,...", "prompt lengths in bytes").min = 1;
   fields.add("bytes", "-n,--bytes", &c.bytes, "N", "bytes to decode").min = 1;
+  fields.add("entropy_dtype", "--entropy-dtype", &c.entropy_dtype, "TYPE", "of the entropy model's weights; same: as --dtype");
   bench::add_common_fields(fields, &c.rounds, &c.dtypes, &c.compat, &c.json);
   command.run = [&c](config::Invocation& invocation) { return run(c, invocation); };
   return command;

@@ -5,24 +5,26 @@ _blt_generate() {
   local flags choices=
   case $command in
     score)
-      flags='--help --version --format --join --limit --on-error --eos --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version --format --join --limit --on-error --eos --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --entropy-dtype -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --format) choices='auto jsonl text';;
         --on-error) choices='fail skip';;
-        --dtype) choices='auto float32 bfloat16';;
+        --dtype) choices='auto float32 bfloat16 int8';;
         --compat) choices='auto meta hf';;
         --hash-tables) choices='memory mapped';;
+        --entropy-dtype) choices='same float32 bfloat16 int8';;
         --progress) choices='auto bar plain json off';;
         --color) choices='auto always never';;
       esac
       ;;
     *)
-      flags='--help --version -p --prompt --prompt-file --prompts --batch -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --grammar --json-schema --regex --choices --utf8 --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --engine --speculate --draft -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
+      flags='--help --version -p --prompt --prompt-file --prompts --batch -n --max-bytes --stop --ignore-eos --greedy -t --temperature --top-k --top-p --min-p --seed --grammar --json-schema --regex --choices --utf8 --echo --raw --show-patches --json -o --output -f --force --device --dtype --compat --hash-tables --entropy-model --entropy-dtype --engine --speculate --draft -j --threads -c --config --print-config --progress --color -q --quiet -v --verbose'
       case $previous in
         --grammar) choices='json';;
         --dtype) choices='auto float32 bfloat16 int8';;
         --compat) choices='auto meta hf';;
         --hash-tables) choices='memory mapped';;
+        --entropy-dtype) choices='same float32 bfloat16 int8';;
         --engine) choices='cached exact';;
         --speculate) choices='off auto heads latent lookup';;
         --progress) choices='auto bar plain json off';;

@@ -160,14 +160,7 @@ void describe_output(Fields& fields, GenerateConfig& c) {
 
 void describe_engine(Fields& fields, GenerateConfig& c) {
   fields.group("Model");
-  describe_model_options(fields, c.options, "bfloat16 where it is fast");
-  describe_blt_options(fields, c.options);
-  Field& dtype = *fields.find("dtype");
-  dtype.choices.push_back("int8");
-  dtype.help = "of weights; auto: bfloat16 where it is fast";
-  dtype.details =
-      "Decoding reads every weight for a byte, so its time goes with their size; on the CPU sums stay float32. int8: with a "
-      "scale a row, CPU only. The entropy model, which decides where patches begin, always stays float32.";
+  describe_decoding_options(fields, c.options);
   Field& engine =
       fields.add("engine", "--engine", &c.engine, "NAME",
                  "cached: keys and values are kept; exact: all is computed anew for each byte");

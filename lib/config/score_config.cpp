@@ -37,8 +37,7 @@ void describe(Fields& fields, ScoreConfig& c) {
       "log_likelihood, bytes, bits_per_byte and greedy.";
   fields.add("force", "-f,--force", &c.force, "", "replace an existing file");
   fields.group("Model");
-  describe_model_options(fields, c.options, "bfloat16 where it is fast");
-  describe_blt_options(fields, c.options);
+  describe_decoding_options(fields, c.options);
 }
 
 }  // namespace blt::config

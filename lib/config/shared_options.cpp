@@ -38,4 +38,20 @@ void describe_blt_options(Fields& fields, ModelOptions& options) {
              "a BLT's entropy model, where it is not in its own folder");
 }
 
+void describe_decoding_options(Fields& fields, ModelOptions& options) {
+  describe_model_options(fields, options, "bfloat16 where it is fast");
+  describe_blt_options(fields, options);
+  Field& dtype = *fields.find("dtype");
+  dtype.choices.push_back("int8");
+  dtype.help = "of weights; auto: bfloat16 where it is fast";
+  dtype.details =
+      "Decoding reads every weight for a byte, so its time goes with their size; on the CPU sums stay float32. int8: with a "
+      "scale a row, CPU only.";
+  Field& entropy = fields.add("entropy_dtype", "--entropy-dtype", &options.entropy_dtype, "TYPE", "of the weights of a BLT's entropy model; same: as --dtype");
+  entropy.choices = {"same", "float32", "bfloat16", "int8"};
+  entropy.details =
+      "It decides where patches begin; its activations are float32 whatever its weights are, so that the boundaries of a text "
+      "do not hang on the pieces that it comes in.";
+}
+
 }  // namespace blt::config

@@ -16,5 +16,7 @@ void describe_device(Fields& fields, std::string& device, std::string& dtype, co
 // Where and how any model is opened; and what only a BLT has.
 void describe_model_options(Fields& fields, ModelOptions& options, const char* automatic);
 void describe_blt_options(Fields& fields, ModelOptions& options);
+// Both, and what decoding alone has.
+void describe_decoding_options(Fields& fields, ModelOptions& options);
 
 }  // namespace blt::config

@@ -20,14 +20,13 @@ CachedBlt::CachedBlt(model::Blt& blt, at::ScalarType type, bool heads)
     : blt_(blt),
       pass_{type},
       device_(blt.embedding.device()),
+      patcher_workspace_(device_, /*keep=*/true),
       encoder_(blt.encoder, type, device_),
       latent_(blt.latent, type, device_),
       decoder_(blt.decoder, type, device_),
       byte_inputs_(device_),
       patch_inputs_(device_) {
   const auto& c = blt.config;
-  // Boundaries are decided in float32 whatever the rest computes in: they must not depend on how
-  // rows are batched.
   if (patch::needs_entropies(c.patching.scheme)) {
     patcher_ = std::make_unique<CachedByteLm>(*blt.patcher, at::kFloat, c.patching.newline_reset);
   }
@@ -45,7 +44,7 @@ nn::Matrix CachedBlt::append(nn::Workspace& ws, std::span<const patch::TokenId> 
   const std::int64_t from = size();
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   plan_bytes(from, latent);
-  if (latent == Latent::exact) find_starts(ws, from);
+  if (latent == Latent::exact) find_starts(from);
   plan_patches(from, latent);
   nn::Matrix x = encode(ws);
   if (closing_.patches > 0) close_patches(ws);
@@ -75,11 +74,11 @@ void CachedBlt::plan_bytes(std::int64_t from, Latent latent) {
   inputs.send();
 }
 
-void CachedBlt::find_starts(nn::Workspace& ws, std::int64_t from) {
+void CachedBlt::find_starts(std::int64_t from) {
   if (patcher_) {
-    const auto mark = ws.mark();
+    nn::Workspace& ws = patcher_workspace_;
+    ws.release({});
     ws.to_host(ws.entropy(patcher_->append(ws, false)), entropies_);
-    ws.release(mark);
     model::require_numbers(std::span(entropies_).subspan(static_cast<std::size_t>(from)));
   }
   auto starts = growing_starts(ids_, entropies_, blt_.config.patching);

@@ -40,7 +40,7 @@ class CachedBlt {
   std::int64_t size() const { return static_cast<std::int64_t>(ids_.size()); }
   std::int64_t start(std::int64_t patch) const { return starts_[static_cast<std::size_t>(patch)]; }
   void plan_bytes(std::int64_t from, Latent latent);
-  void find_starts(nn::Workspace& workspace, std::int64_t from);
+  void find_starts(std::int64_t from);
   void plan_patches(std::int64_t from, Latent latent);
   NewRows patch_rows(std::int64_t first, std::int64_t last) const;
   nn::Matrix encode(nn::Workspace& workspace);
@@ -55,7 +55,9 @@ class CachedBlt {
   std::vector<float> entropies_;
   std::vector<std::int64_t> starts_;  // of patches, a start at size() included
   std::int64_t closed_ = 0;           // patches that are computed
+  // The entropy model keeps float32 activations: boundaries must not depend on how a text comes in pieces.
   std::unique_ptr<CachedByteLm> patcher_;
+  nn::Workspace patcher_workspace_;
   CachedTransformer encoder_, latent_, decoder_;
   std::vector<Rows>
       hidden_;  // the bytes' encoder states that patches are made of: last layer, or all

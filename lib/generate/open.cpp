@@ -53,20 +53,43 @@ class Narrowing {
 void visit(model::ByteLm& lm, const model::ParameterVisitor& visitor, bool) { lm.visit("", visitor); }
 void visit(model::Blt& blt, const model::ParameterVisitor& visitor, bool with_patcher) { blt.visit(visitor, false, with_patcher); }
 
-// All but the entropy model's, which stay float32.
-template <class Model>
-void narrow_all(Model& model, const EngineOptions& options) {
-  if (options.weights == Weights::float32) return;
-  Narrowing narrowing(options.weights, model.embedding.device());
+// each(visitor) visits the parameters.
+template <class Each>
+void narrow(Weights weights, at::Device device, Each&& each) {
+  if (weights == Weights::float32) return;
+  Narrowing narrowing(weights, device);
   const auto each_matrix = [&](auto&& f) {
-    const model::ParameterVisitor visitor = [&](const std::string& name, at::Tensor& parameter) {
+    each(model::ParameterVisitor([&](const std::string& name, at::Tensor& parameter) {
       if (is_matrix(name)) f(parameter);
-    };
-    visit(model, visitor, false);
-    if (model.heads && options.heads != UseHeads::no) model.heads->visit(visitor);
+    }));
   };
   each_matrix([&](at::Tensor& parameter) { narrowing.count(parameter); });
   each_matrix([&](at::Tensor& parameter) { narrowing.narrow(parameter); });
+}
+
+// An open end's logits change when the text grows: nothing can be kept.
+bool computes_anew(const model::ByteLm&, const EngineOptions& options) { return options.exact; }
+bool computes_anew(const model::Blt& blt, const EngineOptions& options) {
+  return options.exact || (blt.config.semantics.open_end && blt.config.patching.max_patch_length);
+}
+
+void narrow_patcher(model::ByteLm&, const EngineOptions&) {}
+void narrow_patcher(model::Blt& blt, const EngineOptions& options) {
+  if (!blt.patcher) return;
+  const auto each = [&](const model::ParameterVisitor& visitor) { blt.patcher->visit("", visitor); };
+  narrow(options.entropy_weights, blt.embedding.device(), each);
+  if (computes_anew(blt, options)) {  // by functions that would round activations too
+    each([](const std::string&, at::Tensor& parameter) { parameter = nn::in_float(parameter); });
+  }
+}
+
+template <class Model>
+void narrow_all(Model& model, const EngineOptions& options) {
+  narrow(options.weights, model.embedding.device(), [&](const model::ParameterVisitor& visitor) {
+    visit(model, visitor, false);
+    if (model.heads && options.heads != UseHeads::no) model.heads->visit(visitor);
+  });
+  narrow_patcher(model, options);
 }
 
 // Of activations.
@@ -100,15 +123,13 @@ void check_options(const EngineOptions& options) {
 
 std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, lm->embedding.device());
-  if (options.exact) return std::make_unique<ExactByteLm>(std::move(lm), type);
+  if (computes_anew(*lm, options)) return std::make_unique<ExactByteLm>(std::move(lm), type);
   return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options);
 }
 
 std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
   const at::ScalarType type = type_of(options, blt->embedding.device());
-  // An open end's logits change when the text grows: nothing can be kept.
-  const auto& c = blt->config;
-  if (options.exact || (c.semantics.open_end && c.patching.max_patch_length)) return std::make_unique<ExactBlt>(std::move(blt), type);
+  if (computes_anew(*blt, options)) return std::make_unique<ExactBlt>(std::move(blt), type);
   return std::make_unique<CachedBltEngine>(std::move(blt), type, options);
 }
 
@@ -158,6 +179,7 @@ std::vector<std::unique_ptr<Engine>> open_engines(const std::string& folder, con
                                                   EngineOptions options, std::size_t count) {
   const at::Device device = nn::open_device(asked.device);
   options.weights = weights_of(asked.dtype, device);
+  options.entropy_weights = asked.entropy_dtype == "same" ? options.weights : weights_of(asked.entropy_dtype, device);
   nn::set_threads(static_cast<int>(asked.threads));  // for loading
   std::vector<std::unique_ptr<Engine>> engines;
   std::int64_t weights = 0;

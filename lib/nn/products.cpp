@@ -32,8 +32,7 @@ bool same_type(std::span<const at::Tensor> weights) {
 // As a matrix of floats, or of bfloat16 where the hardware multiplies those.
 at::Tensor widened(const at::Tensor& weight) {
   if (weight.scalar_type() != at::kChar) return weight;
-  const at::Tensor numbers = dequantise(weight);
-  return kernels::cpu_has_bf16() ? numbers.to(at::kBFloat16) : numbers;
+  return kernels::cpu_has_bf16() ? dequantise(weight).to(at::kBFloat16) : dequantise(weight);
 }
 
 }  // namespace
@@ -56,6 +55,10 @@ std::optional<kernels::MatVec> few_product(const Matrix& x, std::span<const at::
   p.type = weight_element(weights[0]);
   p.activations = element_of(x.type);
   return p;
+}
+
+at::Tensor in_float(const at::Tensor& weight) {
+  return weight.scalar_type() == at::kChar ? dequantise(weight) : weight.to(at::kFloat);
 }
 
 at::Tensor multiply_many(const at::Tensor& x, const at::Tensor& stored) {

@@ -81,7 +81,8 @@ HashInputs add_hash(Inputs& inputs, const HashTables& tables, const std::vector<
   return out;
 }
 
-Workspace::Workspace(at::Device device) : device_(device), table_(kernel_table(device)), recorder_(recorder(device)) {}
+Workspace::Workspace(at::Device device, bool keep)
+    : device_(device), keep_(keep), table_(kernel_table(device)), recorder_(recorder(device)) {}
 
 Workspace::~Workspace() { forget(); }
 
@@ -178,7 +179,7 @@ std::vector<Matrix> Workspace::linears(const Matrix& x, std::initializer_list<at
     return at::from_blob(m.data, {m.rows, m.columns}, at::TensorOptions().dtype(m.type).device(device_));
   };
   auto to = out.begin();
-  for (const auto& w : weights) tensor(*to++).copy_(multiply_many(tensor(x), w));
+  for (const auto& w : weights) tensor(*to++).copy_(multiply_many(tensor(x), keep_ ? in_float(w) : w));
   return out;
 }
 

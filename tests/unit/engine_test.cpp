@@ -334,6 +334,48 @@ TEST_CASE("narrow weights leave the boundaries alone") {
   }
 }
 
+// Thresholds between neighbours, hardly further apart than sums in another order are: rounded activations would move boundaries.
+std::vector<double> narrow_thresholds(std::vector<float> values) {
+  std::sort(values.begin(), values.end());
+  std::vector<std::pair<double, double>> gaps;  // and the middle
+  for (std::size_t i = 0; i + 1 < values.size(); ++i) {
+    const double gap = static_cast<double>(values[i + 1]) - static_cast<double>(values[i]);
+    if (gap > 2e-5) gaps.emplace_back(gap, static_cast<double>(values[i]) + gap / 2);
+  }
+  std::sort(gaps.begin(), gaps.end());
+  std::vector<double> out;
+  for (std::size_t i = 0; i < 8; ++i) out.push_back(gaps.at(i).second);
+  return out;
+}
+
+TEST_CASE("a narrow entropy model keeps float32 activations, however a text comes in pieces") {
+  const auto ids = sample_text(150, 17);
+  for (const auto weights : {Weights::bfloat16, Weights::int8}) {
+    auto rounded = make_blt(small_config(), ids);
+    rounded->patcher->visit("", [&](const std::string& name, at::Tensor& w) {
+      if (w.dim() == 2 && name != "embed_tokens.weight")
+        w = nn::in_float(weights == Weights::int8 ? nn::quantise(w) : w.to(at::kBFloat16));
+    });
+    const auto thresholds = narrow_thresholds(full_entropies(*rounded->patcher, ids));
+    for (const double threshold : thresholds) {
+      const auto engine = [&](EngineOptions options) {
+        auto blt = make_blt(small_config(), ids);
+        blt->config.patching.threshold = threshold;
+        options.entropy_weights = weights;
+        return make_engine(blt, options);
+      };
+      const auto slow = engine(exact()), whole = engine(cached(64, 256)), steps = engine(cached(64, 256));
+      const auto expected = copy(slow->prefill(ids));
+      CHECK(difference(expected, whole->prefill(ids)) < bound);
+      std::vector<float> last;
+      for (const auto id : ids) last = copy(steps->step(id));
+      CHECK(difference(expected, last) < bound);
+      CHECK(slow->patch_starts() == whole->patch_starts());
+      CHECK(slow->patch_starts() == steps->patch_starts());
+    }
+  }
+}
+
 TEST_CASE("weights that move out of their file give the same logits") {
   const auto folder = std::filesystem::temp_directory_path() / cat("blt-engine-test-", ::getpid());
   std::filesystem::create_directories(folder);

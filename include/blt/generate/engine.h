@@ -73,7 +73,8 @@ enum class UseHeads { no, if_any, yes };  // beside the model's own; yes: input 
 struct EngineOptions {
   bool exact =
       false;  // compute all anew each time: the reference that the cached engine is tested against
-  Weights weights = Weights::float32;  // of matrices outside the entropy model
+  Weights weights = Weights::float32;          // of matrices outside a BLT's entropy model
+  Weights entropy_weights = Weights::float32;  // of the entropy model's; its activations stay float32
   UseHeads heads = UseHeads::no;       // whether what prediction heads need is kept
   std::int64_t chunk = 512;  // bytes of a prompt that are computed together
   std::int64_t slack = 256;  // ids that rollback() can take back without computing anew

@@ -52,6 +52,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
 at::Tensor quantise(const at::Tensor& weight);
 void quantise(const at::Tensor& weight, const at::Tensor& out);
 at::Tensor dequantise(const at::Tensor& quantised);  // float32 [out, in]
+at::Tensor in_float(const at::Tensor& weight);       // a matrix of any stored type
 // q: [queries, heads * head_dim]; k, v: [keys, kv_heads * head_dim] -> [queries, heads * head_dim].
 // With cos_sin, q and k are rotated in place first (they must not be used afterwards).
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Ranges& ranges,

@@ -65,7 +65,9 @@ HashInputs add_hash(Inputs& inputs, const HashTables& tables, const std::vector<
 
 class Workspace {
  public:
-  explicit Workspace(at::Device device);
+  // keep: products of many rows keep float32 activations where the weights are narrower, instead of rounding them (which is
+  // faster): so all rows are computed alike, however many come together.
+  explicit Workspace(at::Device device, bool keep = false);
   ~Workspace();
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
@@ -116,6 +118,7 @@ class Workspace {
   void forget();
 
   at::Device device_;
+  bool keep_;
   const kernels::Table& table_;
   const struct Recorder* recorder_;  // null: calls run at once
   std::string calls_;
