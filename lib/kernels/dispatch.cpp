@@ -19,6 +19,9 @@ const Table& table();
 namespace avx512 {
 const Table& table();
 }
+namespace avx512vnni {
+void matvec(const MatVec&);
+}
 #endif
 
 namespace {
@@ -28,6 +31,20 @@ void run_in_turn(std::int64_t tasks, ParallelBody body, void* context) {
 }
 
 Parallel current_parallel = run_in_turn;
+
+#ifdef __x86_64__
+// Only int8 products gain by it.
+const Table& vnni_table() {
+  static const Table table = [] {
+    Table t = avx512::table();
+    t.name = "avx512vnni";
+    t.matvec = avx512vnni::matvec;
+    t.i8_columns = 4;
+    return t;
+  }();
+  return table;
+}
+#endif
 
 }  // namespace
 
@@ -44,16 +61,18 @@ const Table* cpu_table(const char* raw_name) {
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (name == "avx512" && has_avx512) return &avx512::table();
+  if (name == "avx512vnni" && has_avx512 && __builtin_cpu_supports("avx512vnni")) return &vnni_table();
 #endif
   return nullptr;
 }
 
 const Table& cpu_table() {
   static const Table& best = [&]() -> const Table& {
-    for (const char* name : {"avx512", "avx2"}) {
-      if (const Table* found = cpu_table(name)) return *found;
+    const Table* found = nullptr;
+    for (const char* name : cpu_table_names) {
+      if (const Table* table = cpu_table(name)) found = table;
     }
-    return portable::table();
+    return *found;
   }();
   return best;
 }

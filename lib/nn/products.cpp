@@ -89,7 +89,7 @@ std::vector<at::Tensor> products(const at::Tensor& raw_x, const std::vector<at::
 
 void quantise(const at::Tensor& weight, const at::Tensor& out) {
   const at::Tensor w = weight.to(at::kFloat).contiguous();
-  const std::int64_t rows = w.size(0), in = w.size(1);
+  const std::int64_t rows = w.size(0), in = w.size(1), columns = kernels::cpu_table().i8_columns;
   if (out.sizes() != at::IntArrayRef({rows, in + kernels::i8_scale_bytes})) throw internal_error("int8 weights of another size");
   const auto* from = typed<float>(w);
   auto* to = typed<std::int8_t>(out);
@@ -101,7 +101,11 @@ void quantise(const at::Tensor& weight, const at::Tensor& out) {
       float most = 0;
       for (std::int64_t i = 0; i < in; ++i) most = std::max(most, std::abs(row[i]));
       const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
-      for (std::int64_t i = 0; i < in; ++i) to[i * count + r] = static_cast<std::int8_t>(std::lrintf(row[i] * inverse));
+      for (std::int64_t run = 0; run < in; run += columns) {
+        const std::int64_t width = std::min(columns, in - run);
+        std::int8_t* numbers = to + run * count + r * width;
+        for (std::int64_t i = 0; i < width; ++i) numbers[i] = static_cast<std::int8_t>(std::lrintf(row[run + i] * inverse));
+      }
       std::memcpy(scales + r * kernels::i8_scale_bytes, &scale, sizeof scale);
     }
     to = scales + kernels::i8_scale_bytes * count;
@@ -116,13 +120,20 @@ at::Tensor quantise(const at::Tensor& weight) {
 
 at::Tensor dequantise(const at::Tensor& quantised) {
   const std::int64_t rows = quantised.size(0), in = columns(quantised), whole = rows / kernels::i8_group;
+  const std::int64_t width = kernels::cpu_table().i8_columns, body = in / width * width;
   const at::Tensor out = at::empty({rows, in}, quantised.options().dtype(at::kFloat));
   const auto write = [&](std::int64_t first, std::int64_t groups, std::int64_t count) {
     const at::Tensor stored = quantised.slice(0, first, first + groups * count).view({groups, count * quantised.size(1)});
-    const at::Tensor numbers = stored.slice(1, 0, in * count).view({groups, in, count}).transpose(1, 2);
     const at::Tensor scales = stored.slice(1, in * count).clone(at::MemoryFormat::Contiguous).view(at::kFloat);
     at::Tensor to = out.slice(0, first, first + groups * count).view({groups, count, in});
-    to.copy_(numbers).mul_(scales.unsqueeze(2));
+    const auto copy_runs = [&](std::int64_t begin, std::int64_t end, std::int64_t run) {
+      const std::int64_t runs = (end - begin) / run;
+      const at::Tensor numbers = stored.slice(1, begin * count, end * count).view({groups, runs, count, run}).transpose(1, 2);
+      to.slice(2, begin, end).view({groups, count, runs, run}).copy_(numbers);
+    };
+    if (body > 0) copy_runs(0, body, width);
+    if (body < in) copy_runs(body, in, in - body);
+    to.mul_(scales.unsqueeze(2));
   };
   if (whole > 0) write(0, whole, kernels::i8_group);
   if (rows % kernels::i8_group > 0) write(whole * kernels::i8_group, 1, rows % kernels::i8_group);

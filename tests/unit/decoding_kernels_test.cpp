@@ -15,7 +15,7 @@ namespace {
 
 std::vector<const Table*> tables() {
   std::vector<const Table*> all;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : cpu_table_names) {
     if (const Table* table = cpu_table(name)) all.push_back(table);
   }
   return all;
@@ -60,6 +60,8 @@ Floats part_of(const Floats& all, std::size_t begin, std::size_t count) {
 struct Matrix {
   std::vector<unsigned char> stored;
   std::vector<double> values;  // [out, in]
+  std::vector<std::int8_t> numbers;  // of int8, whose layout is the table's: [out, in]
+  Floats scales;                     // [out]
 };
 
 template <class T>
@@ -69,22 +71,32 @@ void append(std::vector<unsigned char>& bytes, T value) {
   std::memcpy(bytes.data() + at, &value, sizeof value);
 }
 
-// Groups of 16 rows, by columns, each followed by the rows' scales.
-Matrix random_int8(Run& random, std::int64_t out, std::int64_t in) {
-  Matrix m;
-  m.values.resize(static_cast<std::size_t>(out * in));
+// Groups of 16 rows, by runs of columns, each followed by the rows' scales.
+std::vector<unsigned char> laid_out(const Matrix& m, std::int64_t in, std::int64_t columns) {
+  std::vector<unsigned char> stored;
+  const auto out = static_cast<std::int64_t>(m.scales.size());
   for (std::int64_t first = 0; first < out; first += 16) {
     const std::int64_t last = std::min(out, first + 16);
-    const auto scale = [](std::int64_t row) { return 0.01f * static_cast<float>(1 + row % 7); };
-    for (std::int64_t i = 0; i < in; ++i) {
-      const Floats column = random.normal(last - first);
+    for (std::int64_t run = 0; run < in; run += columns) {
       for (std::int64_t row = first; row < last; ++row) {
-        const float whole = std::clamp(std::round(column[static_cast<std::size_t>(row - first)] * 60), -128.0f, 127.0f);
-        append(m.stored, static_cast<std::int8_t>(whole));
-        m.values[static_cast<std::size_t>(row * in + i)] = static_cast<double>(whole) * static_cast<double>(scale(row));
+        for (std::int64_t i = run; i < std::min(in, run + columns); ++i)
+          append(stored, m.numbers[static_cast<std::size_t>(row * in + i)]);
       }
     }
-    for (std::int64_t row = first; row < last; ++row) append(m.stored, scale(row));
+    for (std::int64_t row = first; row < last; ++row) append(stored, m.scales[static_cast<std::size_t>(row)]);
+  }
+  return stored;
+}
+
+Matrix random_int8(Run& random, std::int64_t out, std::int64_t in) {
+  Matrix m;
+  for (std::int64_t row = 0; row < out; ++row) {
+    m.scales.push_back(0.01f * static_cast<float>(1 + row % 7));
+    for (const float x : random.normal(in)) {
+      const float whole = std::clamp(std::round(x * 60), -128.0f, 127.0f);
+      m.numbers.push_back(static_cast<std::int8_t>(whole));
+      m.values.push_back(static_cast<double>(whole) * static_cast<double>(m.scales.back()));
+    }
   }
   return m;
 }
@@ -111,9 +123,12 @@ std::vector<Floats> multiply(const Table& table, const std::vector<Matrix>& matr
   HostMemory memory;
   Run run(table, memory, 0);
   MatVec p{{}, static_cast<std::int64_t>(matrices.size()), x, rows, in, type};
+  std::vector<std::vector<unsigned char>> stored;
+  for (const Matrix& m : matrices)
+    stored.push_back(type == WeightElement::i8 ? laid_out(m, in, table.i8_columns) : m.stored);
   for (std::size_t i = 0; i < matrices.size(); ++i) {
     const auto out = static_cast<std::int64_t>(matrices[i].values.size()) / in;
-    p.parts[i] = {matrices[i].stored.data(), run.output("y", rows * out), out};
+    p.parts[i] = {stored[i].data(), run.output("y", rows * out), out};
   }
   table.matvec(p);
   std::vector<Floats> all;
@@ -182,6 +197,42 @@ TEST_CASE("matvec gives the sums of float64") {
         CHECK(wrong_product(y[i], matrices[i], x, rows, static_cast<std::size_t>(in)) == "");
     }
   });
+}
+
+// Where they are split into digits, the largest number decides how.
+TEST_CASE("int8 products of vectors of any size") {
+  HostMemory memory;
+  const std::int64_t in = 200;
+  Run random(*cpu_table("portable"), memory, 12);
+  const std::vector<Matrix> matrices = {random_int8(random, 40, in)};
+  const Floats x = random.normal(in);
+  const auto out_of = [&](const Table& table, Floats numbers) {
+    return part_of(multiply(table, matrices, numbers.data(), 1, in, WeightElement::i8)[0], 0, 40);
+  };
+  for (const Table* table : tables()) {
+    INFO(table->name);
+    const auto all = [&](const Floats& y, auto&& is) { CHECK(std::all_of(y.begin(), y.end(), is)); };
+    for (const float size : {1e-20f, 1e20f}) {
+      Floats scaled = x;
+      for (float& number : scaled) number *= size;
+      const Floats y = out_of(*table, scaled), plain = out_of(*table, x);
+      for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::abs(y[i] / size - plain[i]) < 1e-4f);
+    }
+    Floats alone(static_cast<std::size_t>(in));
+    all(out_of(*table, alone), [](float y) { return y == 0; });
+    alone[150] = -3;
+    const Floats y = out_of(*table, alone);
+    for (std::size_t i = 0; i < y.size(); ++i) CHECK(y[i] == Approx(-3 * matrices[0].values[i * 200 + 150]));
+    alone[7] = 1e-40f;
+    CHECK(out_of(*table, alone) == y);
+    alone[150] = 0;
+    all(out_of(*table, alone), [](float value) { return std::abs(value) < 1e-37f; });
+    for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      Floats some = x;
+      some[3] = bad;
+      all(out_of(*table, some), [](float value) { return !std::isfinite(value); });
+    }
+  }
 }
 
 TEST_CASE("matvec gives a row the same bits alone, beside others, and in any number of threads") {

@@ -14,7 +14,7 @@ using Doubles = std::vector<double>;
 
 std::vector<const Table*> tables() {
   std::vector<const Table*> all;
-  for (const char* name : {"portable", "avx2", "avx512"}) {
+  for (const char* name : cpu_table_names) {
     if (const Table* table = cpu_table(name)) all.push_back(table);
   }
   return all;

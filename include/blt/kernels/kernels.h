@@ -161,7 +161,8 @@ struct ScatterSum {
 // y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32. The CPU's x and y are
 // float32; CUDA has no i8.
 enum class WeightElement : std::int32_t { f32, bf16, i8 };
-// Of i8, rows lie in groups of 16 (the last may be smaller): column after column the group's numbers, then its rows' scales, floats.
+// Of i8, rows lie in groups of 16 (the last may be smaller): by runs of Table::i8_columns columns (the last may be smaller) each
+// row's numbers, then its rows' scales, floats.
 inline constexpr int i8_group = 16, i8_scale_bytes = 4;
 struct MatVec {
   struct Part {
@@ -261,7 +262,7 @@ struct Surprise {
 };
 
 struct Table {
-  const char* name;  // "portable", "avx2", "avx512", "cuda"
+  const char* name;  // one of cpu_table_names, "cuda"
   void (*rms_norm)(const RmsNorm&);
   void (*rms_norm_backward)(const RmsNormBackward&);
   void (*rotary)(const Rotary&);
@@ -287,6 +288,7 @@ struct Table {
   void (*project)(const Project&) = nullptr;
   void (*feed_forward)(const FeedForward&) = nullptr;
   void (*surprise)(const Surprise&) = nullptr;
+  int i8_columns = 1;  // the layout of int8 weights
 };
 
 // How CPU kernels share out tasks; the default runs them in turn. Set once at start, before any kernel runs.
@@ -295,8 +297,8 @@ using Parallel = void (*)(std::int64_t tasks, ParallelBody body, void* context);
 void set_parallel(Parallel parallel);
 Parallel parallel();
 
-// The best table for this CPU; BLT's tests ask for the others by name ("portable", "avx2", "avx512"), null if this CPU
-// lacks it.
+// The best table for this CPU; tests ask for the others by name, null if this CPU lacks it.
+inline constexpr const char* cpu_table_names[] = {"portable", "avx2", "avx512", "avx512vnni"};
 const Table& cpu_table();
 const Table* cpu_table(const char* name);
 // Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16, or AMX besides).

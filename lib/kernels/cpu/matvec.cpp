@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A matrix times a few vectors, for decoding: every weight is read once, so the weights' type decides the speed.
+#include <stdlib.h>
+
 #include "vec.h"
 
 namespace blt::kernels::BLT_ISA {
@@ -75,17 +77,25 @@ inline void store_some(float* out, Vec y, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = y[i];
 }
 
-// Layouts of a matrix: run() gives outputs [o, o + count) of `vectors` vectors, from the first on; count is at most `outputs`.
+// Vectors as they are.
+struct Floats {
+  const float* x;
+  explicit Floats(const MatVec& p) : x(static_cast<const float*>(p.x)) {}
+};
+
+// Layouts of a matrix: what they read the vectors as, the bytes of a weight, and run(), which gives outputs [o, o + count) of
+// `vectors` vectors, from the first on; count is at most `outputs`.
 template <class Weight>
 struct ByRows {
-  static constexpr int64_t outputs = block;
+  using Input = Floats;
+  static constexpr int64_t size = Weight::size, outputs = block;
 
   template <int vectors>
-  static void run(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
+  static void run(const MatVec& p, Floats input, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
     constexpr int rows = beside(vectors);
     const int64_t stride = p.in * Weight::size;
     const char* row = static_cast<const char*>(part.w) + o * stride;
-    const float* x = static_cast<const float*>(p.x) + first * p.in;
+    const float* x = input.x + first * p.in;
     Vec all[vectors][block];
     if (count < block) memset(all, 0, sizeof all);
     int64_t r = 0;
@@ -101,15 +111,17 @@ struct ByRows {
   }
 };
 
+#if !defined(__AVX512VNNI__)
 // int8: column after column of a group of rows, so that lanes are outputs, and what is read lies in one run.
 struct ByColumns {
-  static constexpr int64_t outputs = i8_group;
+  using Input = Floats;
+  static constexpr int64_t size = 1, outputs = i8_group;
   static constexpr int wide = i8_group / lanes, chains = lanes == 16 ? 4 : 2;  // sums of an output that do not wait for each other
 
   template <int vectors>
-  static void run(const MatVec& p, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
+  static void run(const MatVec& p, Floats input, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
     const int8_t* w = static_cast<const int8_t*>(part.w) + o * (p.in + i8_scale_bytes);
-    const float* x = static_cast<const float*>(p.x) + first * p.in;
+    const float* x = input.x + first * p.in;
     Vec acc[vectors][wide][chains] = {};
     const auto add = [&](const int8_t* column, int64_t i, int chain) __attribute__((always_inline)) {
       BLT_UNROLLED for (int h = 0; h < wide; ++h) {
@@ -143,35 +155,156 @@ struct ByColumns {
   }
 };
 
+#else
+// Vectors as whole numbers of three digits of 8 bits, beside their largest number: what float32 has of it too. Products of
+// digits and int8 weights and their sums are exact, in any order.
+class Digits {
+ public:
+  static constexpr int count = 3;
+
+  explicit Digits(const MatVec& p) : stride_(parts(p.in, 64) * 16) {
+    static thread_local Memory memory;  // of the calling thread; the others read it
+    data_ = memory.at_least(p.rows * count * stride_);
+    for (int64_t v = 0; v < p.rows; ++v) split(static_cast<const float*>(p.x) + v * p.in, v, p.in);
+  }
+  // Of columns [4 q, 4 q + 4).
+  int32_t get(int64_t v, int digit, int64_t q) const { return data_[(v * count + digit) * stride_ + q]; }
+  int32_t sum(int64_t v, int digit) const { return sums_[v][digit]; }
+  float unit(int64_t v) const { return units_[v]; }  // what 1 stands for
+
+ private:
+  struct Memory {
+    int32_t* data = nullptr;
+    int64_t size = 0;
+    ~Memory() { free(data); }
+    int32_t* at_least(int64_t wanted) {
+      if (wanted > size) {
+        free(data);
+        size = wanted;
+        data = static_cast<int32_t*>(aligned_alloc(64, static_cast<size_t>(4 * wanted)));  // a multiple of 64
+        if (!data) abort();
+      }
+      return data;
+    }
+  };
+
+  void split(const float* x, int64_t v, int64_t in) {
+    const auto some = [in](int64_t i) { return static_cast<__mmask16>(in - i >= lanes ? 0xffff : (1 << (in - i)) - 1); };
+    VecInt bits = {};
+    for (int64_t i = 0; i < in; i += lanes) {
+      const auto magnitude = (VecInt)_mm512_maskz_loadu_ps(some(i), x + i) & 0x7fffffff;
+      bits = magnitude > bits ? magnitude : bits;
+    }
+    int32_t most_bits = 0;
+    for (int i = 0; i < lanes; ++i) most_bits = bits[i] > most_bits ? bits[i] : most_bits;
+    float most;
+    memcpy(&most, &most_bits, sizeof most);
+    constexpr float largest = 8e6f;  // below 2^23 - 2^15, from where on the first digit would be 128
+    const bool whole = most_bits < 0x7f800000, any = most > 1e-30f;
+    units_[v] = !whole ? __builtin_nanf("") : any ? most / largest : 0;  // infinities and NaN make all outputs NaN
+    const float factor = whole && any ? largest / most : 0;
+    auto* digits = reinterpret_cast<int8_t*>(data_ + v * count * stride_);
+    VecInt sums[count] = {};
+    for (int64_t i = 0; i < in; i += lanes) {
+      const Vec scaled = (Vec)_mm512_maskz_loadu_ps(some(i), x + i) * factor;
+      VecInt rest = (VecInt)_mm512_maskz_cvtps_epi32(all, (__m512)scaled);
+      for (int d = 0; d < count; ++d) {
+        const VecInt digit = (rest << 24) >> 24;
+        rest = (rest - digit) >> 8;
+        sums[d] += digit;
+        _mm_store_si128(reinterpret_cast<__m128i*>(digits + d * 4 * stride_ + i), _mm512_maskz_cvtepi32_epi8(all, (__m512i)digit));
+      }
+    }
+    for (int d = 0; d < count; ++d) {
+      sums_[v][d] = 0;
+      for (int i = 0; i < lanes; ++i) sums_[v][d] += sums[d][i];
+    }
+  }
+
+  int64_t stride_;  // of a digit, in groups of four columns
+  int32_t* data_;
+  float units_[few_rows];
+  int32_t sums_[few_rows][count];
+};
+
+// int8: four columns of a group of rows after the other, as one instruction multiplies and adds them. It wants its first numbers
+// unsigned, so 128 is added to the weights, and taken off the sums.
+struct ByColumns {
+  using Input = Digits;
+  static constexpr int64_t size = 1, outputs = i8_group, columns = 4;
+
+  template <int vectors>
+  static void run(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
+    constexpr int chains = vectors == 1 ? 2 : 1;
+    const int8_t* w = static_cast<const int8_t*>(part.w) + o * (p.in + i8_scale_bytes);
+    __m512i acc[vectors][Digits::count][chains] = {};
+    BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+      BLT_UNROLLED for (int d = 0; d < Digits::count; ++d) acc[v][d][0] = _mm512_set1_epi32(-128 * digits.sum(first + v, d));
+    }
+    const auto add = [&](const int8_t* four, int64_t q, int chain) __attribute__((always_inline)) {
+      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(four), _mm512_set1_epi8(-128));
+      BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+        BLT_UNROLLED for (int d = 0; d < Digits::count; ++d)
+          acc[v][d][chain] = _mm512_dpbusd_epi32(acc[v][d][chain], weights, _mm512_set1_epi32(digits.get(first + v, d, q)));
+      }
+    };
+    const int64_t whole = p.in / columns;
+    int64_t q = 0;
+    if (count == i8_group) {
+      for (; q + chains <= whole; q += chains) {
+        BLT_UNROLLED for (int chain = 0; chain < chains; ++chain) add(w + (q + chain) * i8_group * columns, q + chain, chain);
+      }
+    }
+    for (; q * columns < p.in; ++q) {  // what is left, and groups of fewer rows
+      const int64_t width = least(columns, p.in - q * columns);
+      alignas(64) int8_t four[i8_group * columns] = {};
+      for (int64_t r = 0; r < count; ++r) memcpy(four + r * columns, w + (q * columns * count + r * width), static_cast<size_t>(width));
+      add(four, q, 0);
+    }
+    alignas(64) float scales[i8_group] = {};
+    memcpy(scales, w + p.in * count, static_cast<size_t>(count * i8_scale_bytes));
+    for (int v = 0; v < vectors; ++v) {
+      Vec y = {};
+      for (int d = Digits::count - 1; d >= 0; --d) {  // multiplying by 256 is exact
+        VecInt sum = (VecInt)acc[v][d][0];
+        if (chains == 2) sum += (VecInt)acc[v][d][chains - 1];
+        y = y * 256.0f + __builtin_convertvector(sum, Vec);
+      }
+      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, y * digits.unit(first + v) * load(scales), count);
+    }
+  }
+};
+#endif
+
 // Vectors in groups: the matrix comes from the cache after the first.
 template <class Layout>
-void outputs_of(const MatVec& p, const MatVec::Part& part, int64_t begin, int64_t end) {
+void outputs_of(const MatVec& p, const typename Layout::Input& x, const MatVec::Part& part, int64_t begin, int64_t end) {
   const int64_t groups = (p.rows + group - 1) / group;
   for (int64_t o = begin; o < end; o += Layout::outputs) {
     const int64_t count = least(Layout::outputs, end - o);
     for (int64_t g = 0; g < groups; ++g) {
       const int64_t first = p.rows * g / groups;
       switch (p.rows * (g + 1) / groups - first) {
-        case 1: Layout::template run<1>(p, part, first, o, count); break;
-        case 2: Layout::template run<2>(p, part, first, o, count); break;
-        case 3: Layout::template run<3>(p, part, first, o, count); break;
-        case 4: Layout::template run<group>(p, part, first, o, count); break;
+        case 1: Layout::template run<1>(p, x, part, first, o, count); break;
+        case 2: Layout::template run<2>(p, x, part, first, o, count); break;
+        case 3: Layout::template run<3>(p, x, part, first, o, count); break;
+        case 4: Layout::template run<group>(p, x, part, first, o, count); break;
       }
     }
   }
 }
 
-int64_t bytes_of(WeightElement type) { return type == WeightElement::f32 ? 4 : type == WeightElement::bf16 ? 2 : 1; }
-
 // Tasks are runs of outputs of one part, the same however many threads there are, and enough of them to share out. All that
 // a thread needs lies together here.
+template <class Layout>
 struct Tasks {
   MatVec p;
+  typename Layout::Input x;
   int64_t step, firsts[MatVec::most_parts + 1] = {};
 
-  explicit Tasks(const MatVec& product) : p(product) {
+  explicit Tasks(const MatVec& product) : p(product), x(p) {
     constexpr int64_t task_bytes = 1 << 15;
-    step = task_bytes / (bytes_of(p.type) * p.in) / i8_group * i8_group;
+    step = task_bytes / (Layout::size * p.in) / i8_group * i8_group;
     if (step == 0) step = i8_group;
     for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);
   }
@@ -179,21 +312,25 @@ struct Tasks {
   void operator()(int64_t task) const {
     int64_t i = 0;
     while (task >= firsts[i + 1]) ++i;
-    const MatVec::Part& part = p.parts[i];
-    const int64_t begin = (task - firsts[i]) * step, end = least(part.out, begin + step);
-    switch (p.type) {
-      case WeightElement::f32: outputs_of<ByRows<Float32>>(p, part, begin, end); break;
-      case WeightElement::bf16: outputs_of<ByRows<BFloat16>>(p, part, begin, end); break;
-      case WeightElement::i8: outputs_of<ByColumns>(p, part, begin, end); break;
-    }
+    const int64_t begin = (task - firsts[i]) * step;
+    outputs_of<Layout>(p, x, p.parts[i], begin, least(p.parts[i].out, begin + step));
   }
 };
+
+template <class Layout>
+void run(const MatVec& p) {
+  const Tasks<Layout> tasks(p);
+  for_each_task(tasks.firsts[p.count], tasks);
+}
 
 }  // namespace
 
 void matvec(const MatVec& p) {
-  const Tasks tasks(p);
-  for_each_task(tasks.firsts[p.count], tasks);
+  switch (p.type) {
+    case WeightElement::f32: return run<ByRows<Float32>>(p);
+    case WeightElement::bf16: return run<ByRows<BFloat16>>(p);
+    case WeightElement::i8: return run<ByColumns>(p);
+  }
 }
 
 }  // namespace blt::kernels::BLT_ISA
