@@ -31,8 +31,8 @@ class Narrowing {
     const auto columns = row_bytes(parameter);
     const at::Tensor room = memory_.slice(0, used_, used_ + parameter.size(0) * columns).view({parameter.size(0), columns});
     used_ += bytes(parameter);
-    const at::Tensor to = room.view(weights_ == Weights::int8 ? at::kChar : at::kBFloat16);
-    if (weights_ == Weights::int8) nn::quantise(parameter, to);
+    const at::Tensor to = room.view(weights_ == Weights::int8 ? at::kChar : device_.is_cpu() ? at::kShort : at::kBFloat16);
+    if (device_.is_cpu()) nn::narrow(parameter, to);
     else to.copy_(parameter);
     parameter = to;
   }

@@ -15,7 +15,7 @@ namespace {
 // Weights as a precision has them, in float32.
 at::Tensor rounded_to(const at::Tensor& w, Precision precision) {
   if (precision == Precision::bfloat16) return w.to(at::kBFloat16).to(at::kFloat).contiguous();
-  return precision == Precision::int8 ? dequantise(quantise(w)) : w.contiguous();
+  return precision == Precision::int8 ? in_float(narrow(w, at::kChar)) : w.contiguous();
 }
 
 kernels::Products products_of(Precision precision) {

@@ -19,8 +19,9 @@ kernels::WeightElement weight_element(const at::Tensor& weight) {
   switch (weight.scalar_type()) {
     case at::kFloat: return kernels::WeightElement::f32;
     case at::kBFloat16: return kernels::WeightElement::bf16;
-    case at::kChar: return kernels::WeightElement::i8;
-    default: throw internal_error("weights are float32, bfloat16 or int8");
+    case at::kShort: return kernels::WeightElement::grouped_bf16;
+    case at::kChar: return kernels::WeightElement::grouped_i8;
+    default: throw internal_error("weights are float32, bfloat16 or narrow");
   }
 }
 
@@ -29,10 +30,59 @@ bool same_type(std::span<const at::Tensor> weights) {
                      [&](const at::Tensor& w) { return w.scalar_type() == weights[0].scalar_type(); });
 }
 
-// As a matrix of floats, or of bfloat16 where the hardware multiplies those.
+// The runs of a narrow matrix of `Number`s: f(number, row, first column, columns) for all, numbers that follow each other; groups in
+// parallel.
+template <class Number, class F>
+void each_run(const at::Tensor& narrow, std::int64_t columns, F&& f) {
+  const std::int64_t rows = narrow.size(0), in = nn::columns(narrow), row_bytes = narrow.size(1) * static_cast<std::int64_t>(sizeof(Number));
+  auto* data = static_cast<char*>(pointer(narrow));
+  const auto body = [&](std::int64_t group) {
+    const std::int64_t first = group * kernels::group_rows, count = std::min<std::int64_t>(kernels::group_rows, rows - first);
+    auto* numbers = reinterpret_cast<Number*>(data + first * row_bytes);
+    for (std::int64_t r = 0; r < count; ++r) {
+      for (std::int64_t i = 0; i < in; i += columns) {
+        const std::int64_t width = std::min(columns, in - i);
+        f(numbers + i * count + r * width, first + r, i, width);
+      }
+    }
+  };
+  kernels::parallel()((rows + kernels::group_rows - 1) / kernels::group_rows,
+                      [](void* context, std::int64_t group) { (*static_cast<decltype(body)*>(context))(group); }, const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// Of a row of int8 numbers.
+char* scale_of(const at::Tensor& int8, std::int64_t row) {
+  const std::int64_t in = columns(int8), first = row / kernels::group_rows * kernels::group_rows,
+                     count = std::min<std::int64_t>(kernels::group_rows, int8.size(0) - first);
+  return static_cast<char*>(pointer(int8)) + first * int8.size(1) + in * count + (row - first) * kernels::i8_scale_bytes;
+}
+
+// The numbers of a weight as a matrix of `type`, float32 or bfloat16.
+template <class To>
+at::Tensor widened_to(const at::Tensor& weight, at::ScalarType type) {
+  if (weight.scalar_type() != at::kChar && weight.scalar_type() != at::kShort) return weight.to(type);
+  const std::int64_t in = columns(weight);
+  const at::Tensor out = at::empty({weight.size(0), in}, weight.options().dtype(type));
+  auto* to = typed<To>(out);
+  if (weight.scalar_type() == at::kShort) {
+    each_run<at::BFloat16>(weight, kernels::bf16_columns, [&](const at::BFloat16* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
+      for (std::int64_t j = 0; j < width; ++j) to[row * in + i + j] = static_cast<To>(numbers[j]);
+    });
+    return out;
+  }
+  std::vector<float> scales(static_cast<std::size_t>(weight.size(0)));
+  for (std::size_t r = 0; r < scales.size(); ++r) std::memcpy(&scales[r], scale_of(weight, static_cast<std::int64_t>(r)), sizeof(float));
+  each_run<std::int8_t>(weight, kernels::cpu_table().i8_columns, [&](const std::int8_t* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
+    const float scale = scales[static_cast<std::size_t>(row)];
+    for (std::int64_t j = 0; j < width; ++j) to[row * in + i + j] = static_cast<To>(static_cast<float>(numbers[j]) * scale);
+  });
+  return out;
+}
+
+// For products of many rows: of bfloat16 where the hardware multiplies those.
 at::Tensor widened(const at::Tensor& weight) {
-  if (weight.scalar_type() != at::kChar) return weight;
-  return kernels::cpu_has_bf16() ? dequantise(weight).to(at::kBFloat16) : dequantise(weight);
+  if (weight.scalar_type() == at::kFloat || weight.scalar_type() == at::kBFloat16) return weight;
+  return kernels::cpu_has_bf16() ? widened_to<at::BFloat16>(weight, at::kBFloat16) : in_float(weight);
 }
 
 }  // namespace
@@ -58,7 +108,7 @@ std::optional<kernels::MatVec> few_product(const Matrix& x, std::span<const at::
 }
 
 at::Tensor in_float(const at::Tensor& weight) {
-  return weight.scalar_type() == at::kChar ? dequantise(weight) : weight.to(at::kFloat);
+  return widened_to<float>(weight, at::kFloat);
 }
 
 at::Tensor multiply_many(const at::Tensor& x, const at::Tensor& stored) {
@@ -87,56 +137,36 @@ std::vector<at::Tensor> products(const at::Tensor& raw_x, const std::vector<at::
   return out;
 }
 
-void quantise(const at::Tensor& weight, const at::Tensor& out) {
+void narrow(const at::Tensor& weight, const at::Tensor& out) {
   const at::Tensor w = weight.to(at::kFloat).contiguous();
-  const std::int64_t rows = w.size(0), in = w.size(1), columns = kernels::cpu_table().i8_columns;
-  if (out.sizes() != at::IntArrayRef({rows, in + kernels::i8_scale_bytes})) throw internal_error("int8 weights of another size");
+  const std::int64_t rows = w.size(0), in = w.size(1);
+  if (out.size(0) != rows || columns(out) != in) throw internal_error("narrow weights of another size");
   const auto* from = typed<float>(w);
-  auto* to = typed<std::int8_t>(out);
-  for (std::int64_t first = 0; first < rows; first += kernels::i8_group) {
-    const std::int64_t count = std::min<std::int64_t>(kernels::i8_group, rows - first);
-    auto* scales = to + in * count;
-    for (std::int64_t r = 0; r < count; ++r) {
-      const float* row = from + (first + r) * in;
-      float most = 0;
-      for (std::int64_t i = 0; i < in; ++i) most = std::max(most, std::abs(row[i]));
-      const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
-      for (std::int64_t run = 0; run < in; run += columns) {
-        const std::int64_t width = std::min(columns, in - run);
-        std::int8_t* numbers = to + run * count + r * width;
-        for (std::int64_t i = 0; i < width; ++i) numbers[i] = static_cast<std::int8_t>(std::lrintf(row[run + i] * inverse));
-      }
-      std::memcpy(scales + r * kernels::i8_scale_bytes, &scale, sizeof scale);
-    }
-    to = scales + kernels::i8_scale_bytes * count;
+  if (out.scalar_type() == at::kShort) {
+    each_run<at::BFloat16>(out, kernels::bf16_columns, [&](at::BFloat16* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
+      for (std::int64_t j = 0; j < width; ++j) numbers[j] = from[row * in + i + j];
+    });
+    return;
   }
+  if (out.scalar_type() != at::kChar) throw internal_error("narrow weights are int16 (bfloat16) or int8");
+  std::vector<float> inverses;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float most = 0;
+    for (std::int64_t i = 0; i < in; ++i) most = std::max(most, std::abs(from[r * in + i]));
+    const float scale = most / 127;
+    inverses.push_back(most > 0 ? 127 / most : 0);
+    std::memcpy(scale_of(out, r), &scale, sizeof scale);
+  }
+  each_run<std::int8_t>(out, kernels::cpu_table().i8_columns, [&](std::int8_t* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
+    const float inverse = inverses[static_cast<std::size_t>(row)];
+    for (std::int64_t j = 0; j < width; ++j) numbers[j] = static_cast<std::int8_t>(std::lrintf(from[row * in + i + j] * inverse));
+  });
 }
 
-at::Tensor quantise(const at::Tensor& weight) {
-  const at::Tensor out = at::empty({weight.size(0), weight.size(1) + kernels::i8_scale_bytes}, weight.options().dtype(at::kChar));
-  quantise(weight, out);
-  return out;
-}
-
-at::Tensor dequantise(const at::Tensor& quantised) {
-  const std::int64_t rows = quantised.size(0), in = columns(quantised), whole = rows / kernels::i8_group;
-  const std::int64_t width = kernels::cpu_table().i8_columns, body = in / width * width;
-  const at::Tensor out = at::empty({rows, in}, quantised.options().dtype(at::kFloat));
-  const auto write = [&](std::int64_t first, std::int64_t groups, std::int64_t count) {
-    const at::Tensor stored = quantised.slice(0, first, first + groups * count).view({groups, count * quantised.size(1)});
-    const at::Tensor scales = stored.slice(1, in * count).clone(at::MemoryFormat::Contiguous).view(at::kFloat);
-    at::Tensor to = out.slice(0, first, first + groups * count).view({groups, count, in});
-    const auto copy_runs = [&](std::int64_t begin, std::int64_t end, std::int64_t run) {
-      const std::int64_t runs = (end - begin) / run;
-      const at::Tensor numbers = stored.slice(1, begin * count, end * count).view({groups, runs, count, run}).transpose(1, 2);
-      to.slice(2, begin, end).view({groups, count, runs, run}).copy_(numbers);
-    };
-    if (body > 0) copy_runs(0, body, width);
-    if (body < in) copy_runs(body, in, in - body);
-    to.mul_(scales.unsqueeze(2));
-  };
-  if (whole > 0) write(0, whole, kernels::i8_group);
-  if (rows % kernels::i8_group > 0) write(whole * kernels::i8_group, 1, rows % kernels::i8_group);
+at::Tensor narrow(const at::Tensor& weight, at::ScalarType type) {
+  const std::int64_t scale = type == at::kChar ? kernels::i8_scale_bytes : 0;
+  const at::Tensor out = at::empty({weight.size(0), weight.size(1) + scale}, weight.options().dtype(type));
+  narrow(weight, out);
   return out;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Matrix products without gradients, with weights of any stored type: float32, bfloat16 or int8 (see quantise).
+// Matrix products without gradients, with weights of any stored type: float32, bfloat16 or narrow.
 #pragma once
 
 #include <ATen/core/Tensor.h>

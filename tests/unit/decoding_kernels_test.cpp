@@ -56,12 +56,11 @@ Floats part_of(const Floats& all, std::size_t begin, std::size_t count) {
   return {from, from + static_cast<std::ptrdiff_t>(count)};
 }
 
-// A matrix as the kernel stores it, and the numbers that it then holds.
+// A matrix as the kernel stores it, but for the order of grouped weights, and the numbers that it then holds.
 struct Matrix {
-  std::vector<unsigned char> stored;
-  std::vector<double> values;  // [out, in]
-  std::vector<std::int8_t> numbers;  // of int8, whose layout is the table's: [out, in]
-  Floats scales;                     // [out]
+  std::vector<unsigned char> stored;  // [out, in]
+  std::vector<double> values;         // [out, in]
+  Floats scales;                      // [out], of int8
 };
 
 template <class T>
@@ -72,20 +71,20 @@ void append(std::vector<unsigned char>& bytes, T value) {
 }
 
 // Groups of 16 rows, by runs of columns, each followed by the rows' scales.
-std::vector<unsigned char> laid_out(const Matrix& m, std::int64_t in, std::int64_t columns) {
-  std::vector<unsigned char> stored;
-  const auto out = static_cast<std::int64_t>(m.scales.size());
+std::vector<unsigned char> grouped(const Matrix& m, std::int64_t in, std::int64_t columns) {
+  std::vector<unsigned char> all;
+  const auto out = static_cast<std::int64_t>(m.values.size()) / in, size = static_cast<std::int64_t>(m.stored.size()) / (out * in);
   for (std::int64_t first = 0; first < out; first += 16) {
     const std::int64_t last = std::min(out, first + 16);
     for (std::int64_t run = 0; run < in; run += columns) {
       for (std::int64_t row = first; row < last; ++row) {
-        for (std::int64_t i = run; i < std::min(in, run + columns); ++i)
-          append(stored, m.numbers[static_cast<std::size_t>(row * in + i)]);
+        const auto from = m.stored.begin() + (row * in + run) * size;
+        all.insert(all.end(), from, from + std::min(columns, in - run) * size);
       }
     }
-    for (std::int64_t row = first; row < last; ++row) append(stored, m.scales[static_cast<std::size_t>(row)]);
+    for (std::int64_t row = first; row < last && !m.scales.empty(); ++row) append(all, m.scales[static_cast<std::size_t>(row)]);
   }
-  return stored;
+  return all;
 }
 
 Matrix random_int8(Run& random, std::int64_t out, std::int64_t in) {
@@ -94,7 +93,7 @@ Matrix random_int8(Run& random, std::int64_t out, std::int64_t in) {
     m.scales.push_back(0.01f * static_cast<float>(1 + row % 7));
     for (const float x : random.normal(in)) {
       const float whole = std::clamp(std::round(x * 60), -128.0f, 127.0f);
-      m.numbers.push_back(static_cast<std::int8_t>(whole));
+      append(m.stored, static_cast<std::int8_t>(whole));
       m.values.push_back(static_cast<double>(whole) * static_cast<double>(m.scales.back()));
     }
   }
@@ -102,7 +101,7 @@ Matrix random_int8(Run& random, std::int64_t out, std::int64_t in) {
 }
 
 Matrix random_matrix(Run& random, std::int64_t out, std::int64_t in, WeightElement type) {
-  if (type == WeightElement::i8) return random_int8(random, out, in);
+  if (type == WeightElement::grouped_i8) return random_int8(random, out, in);
   Matrix m;
   for (const float x : random.normal(out * in)) {
     if (type == WeightElement::f32) {
@@ -116,6 +115,11 @@ Matrix random_matrix(Run& random, std::int64_t out, std::int64_t in, WeightEleme
   return m;
 }
 
+std::vector<unsigned char> laid_out(const Table& table, const Matrix& m, std::int64_t in, WeightElement type) {
+  if (type == WeightElement::grouped_bf16) return grouped(m, in, 2);
+  return type == WeightElement::grouped_i8 ? grouped(m, in, table.i8_columns) : m.stored;
+}
+
 // The outputs of all parts, each with its margin.
 std::vector<Floats> multiply(const Table& table, const std::vector<Matrix>& matrices,
                              const float* x, std::int64_t rows, std::int64_t in,
@@ -124,8 +128,7 @@ std::vector<Floats> multiply(const Table& table, const std::vector<Matrix>& matr
   Run run(table, memory, 0);
   MatVec p{{}, static_cast<std::int64_t>(matrices.size()), x, rows, in, type};
   std::vector<std::vector<unsigned char>> stored;
-  for (const Matrix& m : matrices)
-    stored.push_back(type == WeightElement::i8 ? laid_out(m, in, table.i8_columns) : m.stored);
+  for (const Matrix& m : matrices) stored.push_back(laid_out(table, m, in, type));
   for (std::size_t i = 0; i < matrices.size(); ++i) {
     const auto out = static_cast<std::int64_t>(matrices[i].values.size()) / in;
     p.parts[i] = {stored[i].data(), run.output("y", rows * out), out};
@@ -169,7 +172,7 @@ template <class Check>
 void for_each_shape(Check check) {
   HostMemory memory;
   for (const std::int64_t in : {7, 16, 48, 192, 200}) {
-    for (const auto type : {WeightElement::f32, WeightElement::bf16, WeightElement::i8}) {
+    for (const auto type : {WeightElement::f32, WeightElement::bf16, WeightElement::grouped_bf16, WeightElement::grouped_i8}) {
       for (const auto& sizes : part_sizes) {
         Run random(*cpu_table("portable"), memory, 11);
         std::vector<Matrix> matrices;
@@ -207,7 +210,7 @@ TEST_CASE("int8 products of vectors of any size") {
   const std::vector<Matrix> matrices = {random_int8(random, 40, in)};
   const Floats x = random.normal(in);
   const auto out_of = [&](const Table& table, Floats numbers) {
-    return part_of(multiply(table, matrices, numbers.data(), 1, in, WeightElement::i8)[0], 0, 40);
+    return part_of(multiply(table, matrices, numbers.data(), 1, in, WeightElement::grouped_i8)[0], 0, 40);
   };
   for (const Table* table : tables()) {
     INFO(table->name);

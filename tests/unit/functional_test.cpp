@@ -267,7 +267,7 @@ TEST_CASE("int8 weights differ from their floats by half a step at most") {
   const at::NoGradGuard no_gradients;
   for (const std::int64_t rows : {1, 15, 16, 17, 40}) {
     for (const std::int64_t in : {1, 7, 64}) {
-      const at::Tensor w = at::randn({rows, in}), stored = nn::quantise(w), back = nn::dequantise(stored);
+      const at::Tensor w = at::randn({rows, in}), stored = nn::narrow(w, at::kChar), back = nn::in_float(stored);
       CHECK(stored.sizes() == at::IntArrayRef({rows, in + 4}));
       REQUIRE(back.sizes() == w.sizes());
       const at::Tensor step = w.abs().amax(1, true) / 127;
@@ -278,7 +278,21 @@ TEST_CASE("int8 weights differ from their floats by half a step at most") {
       CHECK(error(many, at::mm(x, back.t())) < 1e-2);  // rounded to bfloat16, where the hardware multiplies those
     }
   }
-  CHECK(nn::dequantise(nn::quantise(at::zeros({17, 5}))).abs().max().item<float>() == 0);
+  CHECK(nn::in_float(nn::narrow(at::zeros({17, 5}), at::kChar)).abs().max().item<float>() == 0);
+}
+
+TEST_CASE("narrow bfloat16 weights are the rounded floats") {
+  const at::NoGradGuard no_gradients;
+  for (const std::int64_t rows : {1, 15, 16, 17, 40}) {
+    for (const std::int64_t in : {1, 7, 64}) {
+      const at::Tensor w = at::randn({rows, in}), stored = nn::narrow(w, at::kShort), rounded = w.to(at::kBFloat16);
+      REQUIRE(stored.sizes() == w.sizes());
+      CHECK(at::equal(nn::in_float(stored), rounded.to(at::kFloat)));
+      const at::Tensor x = at::randn({40, in}), many = nn::linear(x, stored), few = nn::linear(x.slice(0, 0, 3), stored);
+      CHECK(error(few, at::mm(x.slice(0, 0, 3), rounded.to(at::kFloat).t())) < 1e-6);
+      CHECK(error(many, at::mm(x, rounded.to(at::kFloat).t())) < 1e-2);
+    }
+  }
 }
 
 TEST_CASE("memory in huge pages is as any other") {

@@ -159,14 +159,14 @@ struct ScatterSum {
 };
 
 // y = x w^T for a few rows of x: up to three matrices share them (q, k, v; gate, up). Sums are float32. The CPU's x and y are
-// float32; CUDA has no i8.
-enum class WeightElement : std::int32_t { f32, bf16, i8 };
-// Of i8, rows lie in groups of 16 (the last may be smaller): by runs of Table::i8_columns columns (the last may be smaller) each
-// row's numbers, then its rows' scales, floats.
-inline constexpr int i8_group = 16, i8_scale_bytes = 4;
+// float32; CUDA has no grouped weights.
+enum class WeightElement : std::int32_t { f32, bf16, grouped_bf16, grouped_i8 };
+// Grouped: 16 rows (the last group may have fewer) by runs of columns, two of bf16 and Table::i8_columns of i8 (the last run may be
+// narrower). A run has each row's numbers; behind a group's runs lie, of i8, its rows' scales, floats.
+inline constexpr int group_rows = 16, bf16_columns = 2, i8_scale_bytes = 4;
 struct MatVec {
   struct Part {
-    const void* w;  // [out, in] of type; i8: in + 4 bytes a row
+    const void* w;  // [out, in] of type; grouped_i8: in + 4 bytes a row
     void* y;        // [rows, out], of activations
     std::int64_t out;
   };

@@ -47,12 +47,12 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, a
 // x: [rows, in] of the compute type; weights float32 [out_i, in] -> one [rows, out_i] each, in x's type.
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<at::Tensor>& weights);
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
-// A float matrix [out, in] as int8 [out, in + 4] for products without gradients: rows scaled to -127..127 and their scales, laid
-// out as kernels::MatVec reads them. The rounding error of a weight is at most half its row's scale.
-at::Tensor quantise(const at::Tensor& weight);
-void quantise(const at::Tensor& weight, const at::Tensor& out);
-at::Tensor dequantise(const at::Tensor& quantised);  // float32 [out, in]
-at::Tensor in_float(const at::Tensor& weight);       // a matrix of any stored type
+// A float matrix [out, in] for products without gradients on the CPU, laid out as kernels::MatVec reads it in groups: int16
+// [out, in] of bfloat16's bits, or int8 [out, in + 4], rows scaled to -127..127 and their scales. The rounding error of an int8
+// weight is at most half its row's scale.
+at::Tensor narrow(const at::Tensor& weight, at::ScalarType type);
+void narrow(const at::Tensor& weight, const at::Tensor& out);
+at::Tensor in_float(const at::Tensor& weight);  // a matrix of any stored type, as float32 [out, in]
 // q: [queries, heads * head_dim]; k, v: [keys, kv_heads * head_dim] -> [queries, heads * head_dim].
 // With cos_sin, q and k are rotated in place first (they must not be used afterwards).
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Ranges& ranges,

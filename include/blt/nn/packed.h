@@ -17,7 +17,7 @@ struct LayerWeights {
 };
 
 // Of matrix products: bfloat16 rounds what they read and write, and is multiplied as such where the hardware does; int8 rounds the
-// weights (see quantise), and products are float32.
+// weights (see narrow), and products are float32.
 enum class Precision { float32, bfloat16, int8 };
 
 class PackedLayers {

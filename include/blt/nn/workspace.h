@@ -78,7 +78,7 @@ class Workspace {
   Mark mark() const { return {block_, offset_}; }
   void release(Mark mark) { std::tie(block_, offset_) = mark; }
 
-  // As their namesakes in functional.h. Weights of linear(s): float32, bfloat16 or int8, whatever x is.
+  // As their namesakes in functional.h. Weights of linear(s): float32, bfloat16 or narrow, whatever x is.
   Matrix rms_norm(const Matrix& x, const at::Tensor& weight, double eps, at::ScalarType type);
   std::vector<Matrix> linears(const Matrix& x, std::initializer_list<at::Tensor> weights);
   Matrix linear(const Matrix& x, const at::Tensor& weight);

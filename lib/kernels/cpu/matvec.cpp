@@ -22,13 +22,13 @@ constexpr int steps = 2;     // sums of an output that do not wait for each othe
 constexpr int block = lanes;  // outputs whose sums are folded together
 // Vectors whose sums fit into registers, and rows of several vectors at once: as many as there are registers left.
 #if defined(__AVX512F__)
-constexpr int group = 4;
+constexpr int together = 4;
 constexpr int beside(int vectors) { return vectors == 1 ? 1 : vectors < 4 ? 4 : 2; }
 #elif defined(__AVX2__)
-constexpr int group = 3;
+constexpr int together = 3;
 constexpr int beside(int vectors) { return vectors == 1 ? 1 : 2; }
 #else
-constexpr int group = 3;
+constexpr int together = 3;
 constexpr int beside(int) { return 1; }
 #endif
 
@@ -111,51 +111,84 @@ struct ByRows {
   }
 };
 
-#if !defined(__AVX512VNNI__)
-// int8: column after column of a group of rows, so that lanes are outputs, and what is read lies in one run.
+// Weights that lie in groups of rows, by runs of `columns` columns: lanes are outputs, and what is read lies in one run.
+struct GroupedBFloat16 {
+  static constexpr int64_t size = 2, columns = 2, scale_bytes = 0;
+  static void load(const char* run, Vec* out) {
+    const VecBits pairs = *reinterpret_cast<const VecBits*>(run);
+    const VecBits first = pairs << 16, second = pairs & 0xffff0000u;
+    out[0] = reinterpret_cast<const Vec&>(first);
+    out[1] = reinterpret_cast<const Vec&>(second);
+  }
+};
+struct GroupedInt8 {
+  static constexpr int64_t size = 1, columns = 1, scale_bytes = i8_scale_bytes;
+  static void load(const char* run, Vec* out) { out[0] = load_bytes(reinterpret_cast<const int8_t*>(run)); }
+};
+
+// Calls add(run, i, chain) for the runs of a group of `count` rows: from column i on, padded to whole runs of 16 rows.
+template <int64_t columns, int64_t size, int64_t chains, class Add>
+inline void each_run(const char* group, int64_t in, int64_t count, Add&& add) {
+  constexpr int64_t run_bytes = group_rows * columns * size;
+  int64_t i = 0;
+  if (count == group_rows) {
+    for (; i + chains * columns <= in; i += chains * columns) {
+      BLT_UNROLLED for (int chain = 0; chain < chains; ++chain)
+        add(group + (i / columns + chain) * run_bytes, i + chain * columns, chain);
+    }
+  }
+  for (int chain = 0; i < in; i += columns, chain = (chain + 1) % chains) {
+    const int64_t width = least(columns, in - i);
+    alignas(64) char run[run_bytes] = {};
+    for (int64_t r = 0; r < count; ++r)
+      memcpy(run + r * columns * size, group + (i * count + r * width) * size, static_cast<size_t>(width * size));
+    add(run, i, chain);
+  }
+}
+
+// The scales of a group, padded.
+struct Scales {
+  alignas(64) float values[group_rows] = {};
+  Scales(const char* from, int64_t count) { memcpy(values, from, static_cast<size_t>(count) * sizeof(float)); }
+};
+
+template <class Weight>
 struct ByColumns {
   using Input = Floats;
-  static constexpr int64_t size = 1, outputs = i8_group;
-  static constexpr int wide = i8_group / lanes, chains = lanes == 16 ? 4 : 2;  // sums of an output that do not wait for each other
+  static constexpr int64_t size = Weight::size, outputs = group_rows;
+  // Sums of an output that do not wait for each other.
+  static constexpr int wide = group_rows / lanes, sums = lanes == 16 ? 4 : 2, chains = sums / Weight::columns;
 
   template <int vectors>
   static void run(const MatVec& p, Floats input, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-    const int8_t* w = static_cast<const int8_t*>(part.w) + o * (p.in + i8_scale_bytes);
+    const char* group = static_cast<const char*>(part.w) + o * (p.in * size + Weight::scale_bytes);
     const float* x = input.x + first * p.in;
-    Vec acc[vectors][wide][chains] = {};
-    const auto add = [&](const int8_t* column, int64_t i, int chain) __attribute__((always_inline)) {
+    Vec acc[vectors][wide][sums] = {};
+    each_run<Weight::columns, size, chains>(group, p.in, count, [&](const char* run, int64_t i, int chain) __attribute__((always_inline)) {
       BLT_UNROLLED for (int h = 0; h < wide; ++h) {
-        const Vec weight = load_bytes(column + h * lanes);
-        BLT_UNROLLED for (int v = 0; v < vectors; ++v) acc[v][h][chain] += weight * x[v * p.in + i];
+        Vec weights[Weight::columns];
+        Weight::load(run + h * lanes * Weight::columns * size, weights);
+        BLT_UNROLLED for (int c = 0; c < Weight::columns; ++c) {
+          if (c > 0 && i + c == p.in) break;
+          BLT_UNROLLED for (int v = 0; v < vectors; ++v)
+            acc[v][h][chain * Weight::columns + c] += weights[c] * x[v * p.in + i + c];
+        }
       }
-    };
-    int64_t i = 0;
-    if (count == i8_group) {
-      for (; i + chains <= p.in; i += chains) {
-        BLT_UNROLLED for (int chain = 0; chain < chains; ++chain) add(w + (i + chain) * i8_group, i + chain, chain);
-      }
-      for (int chain = 0; i < p.in; ++i, ++chain) add(w + i * i8_group, i, chain);
-    } else {
-      int8_t column[i8_group] = {};
-      for (; i < p.in; ++i) {
-        memcpy(column, w + i * count, static_cast<size_t>(count));
-        add(column, i, static_cast<int>(i % chains));
-      }
-    }
-    alignas(64) float scales[i8_group] = {};
-    memcpy(scales, w + p.in * count, static_cast<size_t>(count * i8_scale_bytes));
+    });
+    const Scales scales(group + p.in * count * size, Weight::scale_bytes > 0 ? count : 0);
     for (int v = 0; v < vectors; ++v) {
       float* out = static_cast<float*>(part.y) + (first + v) * part.out + o;
       for (int h = 0; h < wide && h * lanes < count; ++h) {
         Vec y = acc[v][h][0];
-        for (int chain = 1; chain < chains; ++chain) y += acc[v][h][chain];
-        store_some(out + h * lanes, y * load(scales + h * lanes), count - h * lanes);
+        for (int s = 1; s < sums; ++s) y += acc[v][h][s];
+        if (Weight::scale_bytes > 0) y *= load(scales.values + h * lanes);
+        store_some(out + h * lanes, y, count - h * lanes);
       }
     }
   }
 };
 
-#else
+#if defined(__AVX512VNNI__)
 // Vectors as whole numbers of three digits of 8 bits, beside their largest number: what float32 has of it too. Products of
 // digits and int8 weights and their sums are exact, in any order.
 class Digits {
@@ -227,42 +260,28 @@ class Digits {
   int32_t sums_[few_rows][count];
 };
 
-// int8: four columns of a group of rows after the other, as one instruction multiplies and adds them. It wants its first numbers
-// unsigned, so 128 is added to the weights, and taken off the sums.
-struct ByColumns {
+// int8 by runs of four columns, as one instruction multiplies and adds them. It wants its first numbers unsigned, so 128 is added
+// to the weights, and taken off the sums.
+struct ByDigits {
   using Input = Digits;
-  static constexpr int64_t size = 1, outputs = i8_group, columns = 4;
+  static constexpr int64_t size = 1, outputs = group_rows, columns = 4;
 
   template <int vectors>
   static void run(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
     constexpr int chains = vectors == 1 ? 2 : 1;
-    const int8_t* w = static_cast<const int8_t*>(part.w) + o * (p.in + i8_scale_bytes);
+    const char* group = static_cast<const char*>(part.w) + o * (p.in + i8_scale_bytes);
     __m512i acc[vectors][Digits::count][chains] = {};
     BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
       BLT_UNROLLED for (int d = 0; d < Digits::count; ++d) acc[v][d][0] = _mm512_set1_epi32(-128 * digits.sum(first + v, d));
     }
-    const auto add = [&](const int8_t* four, int64_t q, int chain) __attribute__((always_inline)) {
-      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(four), _mm512_set1_epi8(-128));
+    each_run<columns, size, chains>(group, p.in, count, [&](const char* run, int64_t i, int chain) __attribute__((always_inline)) {
+      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(run), _mm512_set1_epi8(-128));
       BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
         BLT_UNROLLED for (int d = 0; d < Digits::count; ++d)
-          acc[v][d][chain] = _mm512_dpbusd_epi32(acc[v][d][chain], weights, _mm512_set1_epi32(digits.get(first + v, d, q)));
+          acc[v][d][chain] = _mm512_dpbusd_epi32(acc[v][d][chain], weights, _mm512_set1_epi32(digits.get(first + v, d, i / columns)));
       }
-    };
-    const int64_t whole = p.in / columns;
-    int64_t q = 0;
-    if (count == i8_group) {
-      for (; q + chains <= whole; q += chains) {
-        BLT_UNROLLED for (int chain = 0; chain < chains; ++chain) add(w + (q + chain) * i8_group * columns, q + chain, chain);
-      }
-    }
-    for (; q * columns < p.in; ++q) {  // what is left, and groups of fewer rows
-      const int64_t width = least(columns, p.in - q * columns);
-      alignas(64) int8_t four[i8_group * columns] = {};
-      for (int64_t r = 0; r < count; ++r) memcpy(four + r * columns, w + (q * columns * count + r * width), static_cast<size_t>(width));
-      add(four, q, 0);
-    }
-    alignas(64) float scales[i8_group] = {};
-    memcpy(scales, w + p.in * count, static_cast<size_t>(count * i8_scale_bytes));
+    });
+    const Scales scales(group + p.in * count, count);
     for (int v = 0; v < vectors; ++v) {
       Vec y = {};
       for (int d = Digits::count - 1; d >= 0; --d) {  // multiplying by 256 is exact
@@ -270,16 +289,19 @@ struct ByColumns {
         if (chains == 2) sum += (VecInt)acc[v][d][chains - 1];
         y = y * 256.0f + __builtin_convertvector(sum, Vec);
       }
-      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, y * digits.unit(first + v) * load(scales), count);
+      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, y * digits.unit(first + v) * load(scales.values), count);
     }
   }
 };
+using Int8 = ByDigits;
+#else
+using Int8 = ByColumns<GroupedInt8>;
 #endif
 
 // Vectors in groups: the matrix comes from the cache after the first.
 template <class Layout>
 void outputs_of(const MatVec& p, const typename Layout::Input& x, const MatVec::Part& part, int64_t begin, int64_t end) {
-  const int64_t groups = (p.rows + group - 1) / group;
+  const int64_t groups = (p.rows + together - 1) / together;
   for (int64_t o = begin; o < end; o += Layout::outputs) {
     const int64_t count = least(Layout::outputs, end - o);
     for (int64_t g = 0; g < groups; ++g) {
@@ -288,7 +310,7 @@ void outputs_of(const MatVec& p, const typename Layout::Input& x, const MatVec::
         case 1: Layout::template run<1>(p, x, part, first, o, count); break;
         case 2: Layout::template run<2>(p, x, part, first, o, count); break;
         case 3: Layout::template run<3>(p, x, part, first, o, count); break;
-        case 4: Layout::template run<group>(p, x, part, first, o, count); break;
+        case 4: Layout::template run<together>(p, x, part, first, o, count); break;
       }
     }
   }
@@ -304,8 +326,8 @@ struct Tasks {
 
   explicit Tasks(const MatVec& product) : p(product), x(p) {
     constexpr int64_t task_bytes = 1 << 15;
-    step = task_bytes / (Layout::size * p.in) / i8_group * i8_group;
-    if (step == 0) step = i8_group;
+    step = task_bytes / (Layout::size * p.in) / group_rows * group_rows;
+    if (step == 0) step = group_rows;
     for (int64_t i = 0; i < p.count; ++i) firsts[i + 1] = firsts[i] + parts(p.parts[i].out, step);
   }
 
@@ -329,7 +351,8 @@ void matvec(const MatVec& p) {
   switch (p.type) {
     case WeightElement::f32: return run<ByRows<Float32>>(p);
     case WeightElement::bf16: return run<ByRows<BFloat16>>(p);
-    case WeightElement::i8: return run<ByColumns>(p);
+    case WeightElement::grouped_bf16: return run<ByColumns<GroupedBFloat16>>(p);
+    case WeightElement::grouped_i8: return run<Int8>(p);
   }
 }
 

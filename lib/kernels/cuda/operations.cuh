@@ -58,7 +58,7 @@ void by_vectors(int64_t rows, F&& body) {
 
 template <class F>
 void by_weight(WeightElement type, F&& body) {
-  if (type == WeightElement::i8) throw internal_error("weights on this device are float32 or bfloat16");
+  if (type != WeightElement::f32 && type != WeightElement::bf16) throw internal_error("weights on this device are float32 or bfloat16");
   by_type(type == WeightElement::f32 ? Element::f32 : Element::bf16, body);
 }
 
