@@ -201,7 +201,7 @@ class Digits {
     for (int64_t v = 0; v < p.rows; ++v) split(static_cast<const float*>(p.x) + v * p.in, v, p.in);
   }
   // Of columns [4 q, 4 q + 4).
-  int32_t get(int64_t v, int digit, int64_t q) const { return data_[(v * count + digit) * stride_ + q]; }
+  int32_t get(int64_t v, int digit, int64_t q) const { return data_[(v * stride_ + q / 4 * 4) * count + digit * 4 + q % 4]; }
   int32_t sum(int64_t v, int digit) const { return sums_[v][digit]; }
   float unit(int64_t v) const { return units_[v]; }  // what 1 stands for
 
@@ -236,7 +236,7 @@ class Digits {
     const bool whole = most_bits < 0x7f800000, any = most > 1e-30f;
     units_[v] = !whole ? __builtin_nanf("") : any ? most / largest : 0;  // infinities and NaN make all outputs NaN
     const float factor = whole && any ? largest / most : 0;
-    auto* digits = reinterpret_cast<int8_t*>(data_ + v * count * stride_);
+    auto* digits = reinterpret_cast<int8_t*>(data_ + v * stride_ * count);
     VecInt sums[count] = {};
     for (int64_t i = 0; i < in; i += lanes) {
       const Vec scaled = (Vec)_mm512_maskz_loadu_ps(some(i), x + i) * factor;
@@ -245,7 +245,7 @@ class Digits {
         const VecInt digit = (rest << 24) >> 24;
         rest = (rest - digit) >> 8;
         sums[d] += digit;
-        _mm_store_si128(reinterpret_cast<__m128i*>(digits + d * 4 * stride_ + i), _mm512_maskz_cvtepi32_epi8(all, (__m512i)digit));
+        _mm_store_si128(reinterpret_cast<__m128i*>(digits + i * count + d * lanes), _mm512_maskz_cvtepi32_epi8(all, (__m512i)digit));
       }
     }
     for (int d = 0; d < count; ++d) {
@@ -264,33 +264,57 @@ class Digits {
 // to the weights, and taken off the sums.
 struct ByDigits {
   using Input = Digits;
-  static constexpr int64_t size = 1, outputs = group_rows, columns = 4;
+  static constexpr int64_t size = 1, outputs = 2 * group_rows, columns = 4;
+  using Sums = __m512i[Digits::count];
 
   template <int vectors>
   static void run(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-    constexpr int chains = vectors == 1 ? 2 : 1;
+    const int64_t group_bytes = group_rows * (p.in + i8_scale_bytes);
     const char* group = static_cast<const char*>(part.w) + o * (p.in + i8_scale_bytes);
-    __m512i acc[vectors][Digits::count][chains] = {};
-    BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
-      BLT_UNROLLED for (int d = 0; d < Digits::count; ++d) acc[v][d][0] = _mm512_set1_epi32(-128 * digits.sum(first + v, d));
-    }
-    each_run<columns, size, chains>(group, p.in, count, [&](const char* run, int64_t i, int chain) __attribute__((always_inline)) {
-      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(run), _mm512_set1_epi8(-128));
-      BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
-        BLT_UNROLLED for (int d = 0; d < Digits::count; ++d)
-          acc[v][d][chain] = _mm512_dpbusd_epi32(acc[v][d][chain], weights, _mm512_set1_epi32(digits.get(first + v, d, i / columns)));
+    // Two groups share the digits, which the weights of long rows drive out of the cache; of short ones one is read faster.
+    if (vectors == 1 && count == outputs && p.in >= 2048) {
+      Sums sums[2];
+      begin(digits, first, sums[0]);
+      begin(digits, first, sums[1]);
+      for (int64_t i = 0; i + columns <= p.in; i += columns) {
+        BLT_UNROLLED for (int g = 0; g < 2; ++g) add(digits, first, group + g * group_bytes + i * group_rows, i, sums[g]);
       }
-    });
-    const Scales scales(group + p.in * count, count);
-    for (int v = 0; v < vectors; ++v) {
-      Vec y = {};
-      for (int d = Digits::count - 1; d >= 0; --d) {  // multiplying by 256 is exact
-        VecInt sum = (VecInt)acc[v][d][0];
-        if (chains == 2) sum += (VecInt)acc[v][d][chains - 1];
-        y = y * 256.0f + __builtin_convertvector(sum, Vec);
+      for (int g = 0; g < 2; ++g) {
+        const char* own = group + g * group_bytes;
+        if (p.in % columns > 0) {
+          each_run<columns, size, 1>(own + p.in / columns * columns * group_rows, p.in % columns, group_rows,
+                                     [&](const char* run, int64_t, int) { add(digits, first, run, p.in / columns * columns, sums[g]); });
+        }
+        finish(p, digits, part, first, o + g * group_rows, own, group_rows, sums[g]);
       }
-      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, y * digits.unit(first + v) * load(scales.values), count);
+      return;
     }
+    for (int64_t done = 0; done < count; done += group_rows, group += group_bytes) {
+      const int64_t rows = least(group_rows, count - done);
+      Sums sums[vectors];
+      BLT_UNROLLED for (int v = 0; v < vectors; ++v) begin(digits, first + v, sums[v]);
+      each_run<columns, size, 1>(group, p.in, rows, [&](const char* run, int64_t i, int) __attribute__((always_inline)) {
+        BLT_UNROLLED for (int v = 0; v < vectors; ++v) add(digits, first + v, run, i, sums[v]);
+      });
+      for (int v = 0; v < vectors; ++v) finish(p, digits, part, first + v, o + done, group, rows, sums[v]);
+    }
+  }
+
+ private:
+  static void begin(const Digits& digits, int64_t v, Sums& sums) {
+    BLT_UNROLLED for (int d = 0; d < Digits::count; ++d) sums[d] = _mm512_set1_epi32(-128 * digits.sum(v, d));
+  }
+  static void add(const Digits& digits, int64_t v, const char* run, int64_t i, Sums& sums) {
+    const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(run), _mm512_set1_epi8(-128));
+    BLT_UNROLLED for (int d = 0; d < Digits::count; ++d)
+      sums[d] = _mm512_dpbusd_epi32(sums[d], weights, _mm512_set1_epi32(digits.get(v, d, i / columns)));
+  }
+  static void finish(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t v, int64_t o, const char* group, int64_t rows,
+                     const Sums& sums) {
+    const Scales scales(group + p.in * rows, rows);
+    Vec y = {};
+    for (int d = Digits::count - 1; d >= 0; --d) y = y * 256.0f + __builtin_convertvector((VecInt)sums[d], Vec);  // 256: exactly
+    store_some(static_cast<float*>(part.y) + v * part.out + o, y * digits.unit(v) * load(scales.values), rows);
   }
 };
 using Int8 = ByDigits;
