@@ -92,7 +92,8 @@ std::int64_t columns(const at::Tensor& weight) {
 }
 
 std::optional<kernels::MatVec> few_product(const Matrix& x, std::span<const at::Tensor> weights, std::span<const Matrix> out) {
-  if (x.rows < 1 || x.rows > kernels::few_rows || weights.size() > kernels::MatVec::most_parts || !same_type(weights))
+  if (x.rows < 1 || x.rows > kernels::few_rows || x.columns > kernels::MatVec::most_columns ||
+      weights.size() > kernels::MatVec::most_parts || !same_type(weights))
     return {};
   kernels::MatVec p{};
   for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -171,6 +171,7 @@ struct MatVec {
     std::int64_t out;
   };
   static constexpr int most_parts = 3;
+  static constexpr std::int64_t most_columns = 100'000;  // of int8, whose sums may be of 32 bits
   Part parts[most_parts];
   std::int64_t count;  // of parts
   const void* x;       // [rows, in], of activations
