@@ -173,14 +173,13 @@ void ExactBlt::truncate(std::int64_t end) {
   while (!starts_.empty() && (end == 0 || starts_.back() > end)) starts_.pop_back();
 }
 
-CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
-                                       const EngineOptions& options)
+CachedByteLmEngine::CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type, const EngineOptions& options, bool keep)
     : EngineBase(facts_of(*lm)),
       lm_(std::move(lm)),
       options_(options),
       cache_(*lm_, type, false, keep_heads(options, lm_->heads.has_value())),
       inputs_(lm_->embedding.device()),
-      workspace_(lm_->embedding.device()) {}
+      workspace_(lm_->embedding.device(), keep) {}
 
 void CachedByteLmEngine::head_logits(std::int64_t head, std::vector<float>& out) {
   const auto mark = workspace_.mark();
@@ -214,13 +213,12 @@ void CachedByteLmEngine::truncate(std::int64_t end) {
   if (end > 0) append(ids, false, logits);
 }
 
-CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
-                                 const EngineOptions& options)
+CachedBltEngine::CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type, const EngineOptions& options, bool keep)
     : EngineBase(facts_of(*blt)),
       blt_(std::move(blt)),
       options_(options),
       cache_(*blt_, type, keep_heads(options, blt_->heads.has_value())),
-      workspace_(blt_->embedding.device()) {}
+      workspace_(blt_->embedding.device(), keep) {}
 
 void CachedBltEngine::head_logits(std::int64_t head, std::vector<float>& out) {
   const auto mark = workspace_.mark();

@@ -80,8 +80,8 @@ class ExactBlt final : public EngineBase {
 
 class CachedByteLmEngine final : public EngineBase {
  public:
-  CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type,
-                     const EngineOptions& options);
+  // keep: as Workspace's.
+  CachedByteLmEngine(std::shared_ptr<model::ByteLm> lm, at::ScalarType type, const EngineOptions& options, bool keep);
   std::int64_t position() const override { return static_cast<std::int64_t>(ids_.size()); }
   std::int64_t heads() const override { return cache_.heads() ? cache_.heads()->count() : 1; }
 
@@ -102,8 +102,7 @@ class CachedByteLmEngine final : public EngineBase {
 
 class CachedBltEngine final : public EngineBase {
  public:
-  CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type,
-                  const EngineOptions& options);
+  CachedBltEngine(std::shared_ptr<model::Blt> blt, at::ScalarType type, const EngineOptions& options, bool keep);
   std::int64_t position() const override { return static_cast<std::int64_t>(cache_.ids().size()); }
   const std::vector<std::int64_t>& patch_starts() const override { return cache_.starts(); }
   bool can_guess() const override { return true; }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Model folders -> engines.
+#include <ATen/ops/equal.h>
+
+#include <set>
+
 #include "blt/base/error.h"
 #include "blt/base/threads.h"
 #include "blt/model/checkpoint.h"
@@ -53,18 +57,31 @@ class Narrowing {
 void visit(model::ByteLm& lm, const model::ParameterVisitor& visitor, bool) { lm.visit("", visitor); }
 void visit(model::Blt& blt, const model::ParameterVisitor& visitor, bool with_patcher) { blt.visit(visitor, false, with_patcher); }
 
-// each(visitor) visits the parameters.
+// Calls f(matrix) for those of the parameters that each(visitor) visits.
+template <class Each, class F>
+void each_matrix(Each&& each, F&& f) {
+  each(model::ParameterVisitor([&](const std::string& name, at::Tensor& parameter) {
+    if (is_matrix(name)) f(parameter);
+  }));
+}
+
 template <class Each>
 void narrow(Weights weights, at::Device device, Each&& each) {
   if (weights == Weights::float32) return;
   Narrowing narrowing(weights, device);
-  const auto each_matrix = [&](auto&& f) {
-    each(model::ParameterVisitor([&](const std::string& name, at::Tensor& parameter) {
-      if (is_matrix(name)) f(parameter);
-    }));
-  };
-  each_matrix([&](at::Tensor& parameter) { narrowing.count(parameter); });
-  each_matrix([&](at::Tensor& parameter) { narrowing.narrow(parameter); });
+  each_matrix(each, [&](at::Tensor& parameter) { narrowing.count(parameter); });
+  each_matrix(each, [&](at::Tensor& parameter) { narrowing.narrow(parameter); });
+}
+
+// Whether all matrices hold numbers of bfloat16, as checkpoints in that type do: then they may be as narrow again. Those that lie
+// in their file are float32 there, and are not looked at, so that they are not read.
+template <class Each>
+bool fit_bfloat16(const std::set<const void*>& mapped, Each&& each) {
+  bool fit = true;
+  each_matrix(each, [&](const at::Tensor& w) {
+    fit = fit && w.device().is_cpu() && !mapped.count(w.data_ptr()) && at::equal(w, w.to(at::kBFloat16).to(w.scalar_type()));
+  });
+  return fit;
 }
 
 // An open end's logits change when the text grows: nothing can be kept.
@@ -77,19 +94,23 @@ void narrow_patcher(model::ByteLm&, const EngineOptions&) {}
 void narrow_patcher(model::Blt& blt, const EngineOptions& options) {
   if (!blt.patcher) return;
   const auto each = [&](const model::ParameterVisitor& visitor) { blt.patcher->visit("", visitor); };
-  narrow(options.entropy_weights, blt.embedding.device(), each);
-  if (computes_anew(blt, options)) {  // by functions that would round activations too
-    each([](const std::string&, at::Tensor& parameter) { parameter = nn::in_float(parameter); });
-  }
+  const bool anew = computes_anew(blt, options);  // by functions that would round activations too
+  const bool fit = options.entropy_weights == Weights::float32 && !anew && fit_bfloat16(blt.mapped, each);
+  narrow(fit ? Weights::bfloat16 : options.entropy_weights, blt.embedding.device(), each);
+  if (anew) each([](const std::string&, at::Tensor& parameter) { parameter = nn::in_float(parameter); });
 }
 
+// -> whether the matrices are narrow without a loss.
 template <class Model>
-void narrow_all(Model& model, const EngineOptions& options) {
-  narrow(options.weights, model.embedding.device(), [&](const model::ParameterVisitor& visitor) {
+bool narrow_all(Model& model, const EngineOptions& options) {
+  const auto each = [&](const model::ParameterVisitor& visitor) {
     visit(model, visitor, false);
     if (model.heads && options.heads != UseHeads::no) model.heads->visit(visitor);
-  });
+  };
+  const bool fit = options.weights == Weights::float32 && !computes_anew(model, options) && fit_bfloat16(model.mapped, each);
+  narrow(fit ? Weights::bfloat16 : options.weights, model.embedding.device(), each);
   narrow_patcher(model, options);
+  return fit;
 }
 
 // Of activations.
@@ -121,16 +142,17 @@ void check_options(const EngineOptions& options) {
   if (options.chunk < 1 || options.slack < 1) throw usage_error("chunk and slack are at least 1");
 }
 
-std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options) {
+// lossless: the weights are narrow, and float32 all the same.
+std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::ByteLm> lm, const EngineOptions& options, bool lossless) {
   const at::ScalarType type = type_of(options, lm->embedding.device());
   if (computes_anew(*lm, options)) return std::make_unique<ExactByteLm>(std::move(lm), type);
-  return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options);
+  return std::make_unique<CachedByteLmEngine>(std::move(lm), type, options, lossless);
 }
 
-std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::Blt> blt, const EngineOptions& options) {
+std::unique_ptr<EngineBase> engine_over(std::shared_ptr<model::Blt> blt, const EngineOptions& options, bool lossless) {
   const at::ScalarType type = type_of(options, blt->embedding.device());
   if (computes_anew(*blt, options)) return std::make_unique<ExactBlt>(std::move(blt), type);
-  return std::make_unique<CachedBltEngine>(std::move(blt), type, options);
+  return std::make_unique<CachedBltEngine>(std::move(blt), type, options, lossless);
 }
 
 // Of the weights that still lie in their file.
@@ -149,11 +171,11 @@ template <class Model>
 std::vector<std::unique_ptr<Engine>> engines_over(std::shared_ptr<Model> model, const EngineOptions& options,
                                                   std::size_t count) {
   check_options(options);
-  narrow_all(*model, options);
+  const bool lossless = narrow_all(*model, options);
   const auto pages = page_mover(*model);
   std::vector<std::unique_ptr<Engine>> engines;
   while (engines.size() < count) {
-    auto engine = engine_over(model, options);
+    auto engine = engine_over(model, options, lossless);
     engine->set_pages(pages);
     engines.push_back(std::move(engine));
   }

@@ -376,6 +376,31 @@ TEST_CASE("a narrow entropy model keeps float32 activations, however a text come
   }
 }
 
+TEST_CASE("weights that fit into bfloat16 are kept so, and computed with as float32") {
+  const auto ids = sample_text(150, 17);
+  const auto rounded = [&] {
+    auto blt = make_blt(small_config(), ids);
+    blt->visit([](const std::string&, at::Tensor& w) { w = w.to(at::kBFloat16).to(at::kFloat); }, false, true);
+    blt->config.patching.threshold = threshold_for(full_entropies(*blt->patcher, ids));
+    return blt;
+  };
+  const auto narrow = rounded(), other = make_blt(small_config(), ids);
+  other->patcher->visit("", [](const std::string&, at::Tensor& w) { w = w.to(at::kBFloat16).to(at::kFloat); });
+  const auto fast = make_engine(narrow, cached(64, 256)), plain = make_engine(other, cached(64, 256)), slow = make_engine(rounded(), exact());
+  CHECK(narrow->encoder.layers[0].wq.scalar_type() == at::kShort);
+  CHECK(narrow->patcher->head.scalar_type() == at::kShort);
+  CHECK(other->encoder.layers[0].wq.scalar_type() == at::kFloat);
+  CHECK(other->patcher->head.scalar_type() == at::kShort);
+  const auto expected = copy(slow->prefill(ids));
+  CHECK(difference(expected, fast->prefill(ids)) < bound);  // many rows
+  CHECK(slow->patch_starts() == fast->patch_starts());
+  fast->reset();
+  std::vector<float> last;
+  for (const auto id : ids) last = copy(fast->step(id));
+  CHECK(difference(expected, last) < bound);
+  CHECK(slow->patch_starts() == fast->patch_starts());
+}
+
 TEST_CASE("weights that move out of their file give the same logits") {
   const auto folder = std::filesystem::temp_directory_path() / cat("blt-engine-test-", ::getpid());
   std::filesystem::create_directories(folder);
