@@ -264,57 +264,28 @@ class Digits {
 // to the weights, and taken off the sums.
 struct ByDigits {
   using Input = Digits;
-  static constexpr int64_t size = 1, outputs = 2 * group_rows, columns = 4;
-  using Sums = __m512i[Digits::count];
+  static constexpr int64_t size = 1, outputs = group_rows, columns = 4;
 
   template <int vectors>
   static void run(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-    const int64_t group_bytes = group_rows * (p.in + i8_scale_bytes);
     const char* group = static_cast<const char*>(part.w) + o * (p.in + i8_scale_bytes);
-    // Two groups share the digits, which the weights of long rows drive out of the cache; of short ones one is read faster.
-    if (vectors == 1 && count == outputs && p.in >= 2048) {
-      Sums sums[2];
-      begin(digits, first, sums[0]);
-      begin(digits, first, sums[1]);
-      for (int64_t i = 0; i + columns <= p.in; i += columns) {
-        BLT_UNROLLED for (int g = 0; g < 2; ++g) add(digits, first, group + g * group_bytes + i * group_rows, i, sums[g]);
-      }
-      for (int g = 0; g < 2; ++g) {
-        const char* own = group + g * group_bytes;
-        if (p.in % columns > 0) {
-          each_run<columns, size, 1>(own + p.in / columns * columns * group_rows, p.in % columns, group_rows,
-                                     [&](const char* run, int64_t, int) { add(digits, first, run, p.in / columns * columns, sums[g]); });
-        }
-        finish(p, digits, part, first, o + g * group_rows, own, group_rows, sums[g]);
-      }
-      return;
+    __m512i acc[vectors][Digits::count];
+    BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+      BLT_UNROLLED for (int d = 0; d < Digits::count; ++d) acc[v][d] = _mm512_set1_epi32(-128 * digits.sum(first + v, d));
     }
-    for (int64_t done = 0; done < count; done += group_rows, group += group_bytes) {
-      const int64_t rows = least(group_rows, count - done);
-      Sums sums[vectors];
-      BLT_UNROLLED for (int v = 0; v < vectors; ++v) begin(digits, first + v, sums[v]);
-      each_run<columns, size, 1>(group, p.in, rows, [&](const char* run, int64_t i, int) __attribute__((always_inline)) {
-        BLT_UNROLLED for (int v = 0; v < vectors; ++v) add(digits, first + v, run, i, sums[v]);
-      });
-      for (int v = 0; v < vectors; ++v) finish(p, digits, part, first + v, o + done, group, rows, sums[v]);
+    each_run<columns, size, 1>(group, p.in, count, [&](const char* run, int64_t i, int) __attribute__((always_inline)) {
+      const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(run), _mm512_set1_epi8(-128));
+      BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+        BLT_UNROLLED for (int d = 0; d < Digits::count; ++d)
+          acc[v][d] = _mm512_dpbusd_epi32(acc[v][d], weights, _mm512_set1_epi32(digits.get(first + v, d, i / columns)));
+      }
+    });
+    const Scales scales(group + p.in * count, count);
+    for (int v = 0; v < vectors; ++v) {
+      Vec y = {};
+      for (int d = Digits::count - 1; d >= 0; --d) y = y * 256.0f + __builtin_convertvector((VecInt)acc[v][d], Vec);  // 256: exactly
+      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, y * digits.unit(first + v) * load(scales.values), count);
     }
-  }
-
- private:
-  static void begin(const Digits& digits, int64_t v, Sums& sums) {
-    BLT_UNROLLED for (int d = 0; d < Digits::count; ++d) sums[d] = _mm512_set1_epi32(-128 * digits.sum(v, d));
-  }
-  static void add(const Digits& digits, int64_t v, const char* run, int64_t i, Sums& sums) {
-    const __m512i weights = _mm512_xor_si512(_mm512_loadu_si512(run), _mm512_set1_epi8(-128));
-    BLT_UNROLLED for (int d = 0; d < Digits::count; ++d)
-      sums[d] = _mm512_dpbusd_epi32(sums[d], weights, _mm512_set1_epi32(digits.get(v, d, i / columns)));
-  }
-  static void finish(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t v, int64_t o, const char* group, int64_t rows,
-                     const Sums& sums) {
-    const Scales scales(group + p.in * rows, rows);
-    Vec y = {};
-    for (int d = Digits::count - 1; d >= 0; --d) y = y * 256.0f + __builtin_convertvector((VecInt)sums[d], Vec);  // 256: exactly
-    store_some(static_cast<float*>(part.y) + v * part.out + o, y * digits.unit(v) * load(scales.values), rows);
   }
 };
 using Int8 = ByDigits;
