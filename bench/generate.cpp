@@ -92,11 +92,13 @@ class Bandwidth {
 // a type of its own. Rows of embeddings and hash tables, norms and caches are left out: they are small beside them.
 struct Weights {
   double entropy_model = 0, byte = 0, patch = 0;
-  bool narrow = true;  // all are stored in bfloat16, and stay so where they count as float32
+  // All are stored in bfloat16, and stay so where they count as float32.
+  bool narrow = true, narrow_entropy_model = true;
 
   double bytes_read(const std::string& dtype, const std::string& entropy_dtype, double patches_a_byte) const {
-    const auto size = [&](const std::string& type) { return type == "float32" && !narrow ? 4.0 : type == "int8" ? 1.0 : 2.0; };
-    return size(entropy_dtype == "same" ? dtype : entropy_dtype) * entropy_model + size(dtype) * (byte + patches_a_byte * patch);
+    const auto size = [](const std::string& type, bool fits) { return type == "float32" && !fits ? 4.0 : type == "int8" ? 1.0 : 2.0; };
+    return size(entropy_dtype == "same" ? dtype : entropy_dtype, narrow_entropy_model) * entropy_model +
+           size(dtype, narrow) * (byte + patches_a_byte * patch);
   }
 };
 
@@ -110,9 +112,11 @@ Weights weights_of(const std::string& folder) {
   for (const auto& [name, tensor] : stored.tensors) {
     if (tensor.shape.size() != 2 || contains(name, "embed_tokens") || contains(name, "tok_embedding")) continue;
     const auto numbers = static_cast<double>(tensor.shape[0] * tensor.shape[1]);
-    out.narrow = out.narrow && tensor.dtype() == io::DType::bf16;
     const bool decoder_keys = contains(name, "local_decoder.cross_attn") && (contains(name, "k_proj") || contains(name, "v_proj"));
-    if (contains(name, "model.patcher.")) out.entropy_model += numbers;
+    const bool of_entropy_model = contains(name, "model.patcher.");
+    bool& narrow = of_entropy_model ? out.narrow_entropy_model : out.narrow;
+    narrow = narrow && tensor.dtype() == io::DType::bf16;
+    if (of_entropy_model) out.entropy_model += numbers;
     else if (decoder_keys || contains(name, "global_transformer.") || contains(name, "patch_embedding_projection") ||
              contains(name, "local_encoder.cross_attn")) out.patch += numbers;
     else out.byte += numbers;

@@ -46,7 +46,7 @@ void describe_decoding_options(Fields& fields, ModelOptions& options) {
   dtype.help = "of weights; auto: bfloat16 where it is fast";
   dtype.details =
       "Decoding reads every weight for a byte, so its time goes with their size; on the CPU sums stay float32. float32: weights "
-      "of a checkpoint in bfloat16 stay as narrow as they are, since that changes no number. int8: with a scale a row, CPU only.";
+      "of a checkpoint in bfloat16 stay as narrow as they are, since that changes none of them. int8: with a scale a row, CPU only.";
   Field& entropy = fields.add("entropy_dtype", "--entropy-dtype", &options.entropy_dtype, "TYPE", "of the weights of a BLT's entropy model; same: as --dtype");
   entropy.choices = {"same", "float32", "bfloat16", "int8"};
   entropy.details =

@@ -45,9 +45,17 @@ nn::Matrix CachedBlt::append(nn::Workspace& ws, std::span<const patch::TokenId> 
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   plan_bytes(from, latent);
   if (latent == Latent::exact) find_starts(from);
-  plan_patches(from, latent);
   nn::Matrix x = encode(ws);
-  if (closing_.patches > 0) close_patches(ws);
+  const std::int64_t last = latent == Latent::exact ? std::max(closed_, starts_up_to(starts_, size()) - 1) : closed_;
+  for (std::int64_t end = -1; end != last;) {
+    if (end >= 0) ws.launch();  // what it reads is planned anew
+    end = closing_end(closed_, last, size() - from);
+    patch_inputs_.clear();
+    if (end > closed_) plan_closing(closed_, end);
+    if (end == last) plan_cross(from);
+    patch_inputs_.send();
+    if (end > closed_) close_patches(ws);
+  }
   decode(ws, x);
   if (heads_ && latent == Latent::exact) heads_->append(ws, x);
   if (last_only) x = x.row_range(x.rows - 1, x.rows);
@@ -89,41 +97,51 @@ void CachedBlt::find_starts(std::int64_t from) {
   starts_ = std::move(starts);
 }
 
-void CachedBlt::plan_patches(std::int64_t from, Latent latent) {
+// Patches that close together. Where few ids are new, as drafts are, no more than few rows: then each has the bits that it would
+// have alone, with the first byte after it (a longer patch, alone then too, has as many rows).
+std::int64_t CachedBlt::closing_end(std::int64_t first, std::int64_t last, std::int64_t fresh) const {
+  if (fresh > kernels::few_rows || first == last) return last;
+  std::int64_t end = first + 1;
+  const auto few = [&](std::int64_t patch) {
+    return start(patch) - start(first) <= kernels::few_rows && (patch - first) * blt_.config.cross_k <= kernels::few_rows;
+  };
+  while (end < last && few(end + 1)) ++end;
+  return end;
+}
+
+void CachedBlt::plan_closing(std::int64_t first, std::int64_t last) {
   nn::Inputs& inputs = patch_inputs_;
-  inputs.clear();
-  const std::int64_t k = blt_.config.cross_k, first = closed_;
-  const std::int64_t last = latent == Latent::exact ? std::max(first, starts_up_to(starts_, size()) - 1) : first;
+  const std::int64_t k = blt_.config.cross_k;
   closing_ = {};
   closing_.patches = last - first;
-  if (last > first) {
-    std::vector<std::int32_t> starts, pool_first, pool_last;
-    for (std::int64_t j = first; j <= last; ++j) starts.push_back(static_cast<std::int32_t>(start(j) - start(first)));
-    for (std::size_t j = 0; j + 1 < starts.size(); ++j) {
-      pool_first.insert(pool_first.end(), static_cast<std::size_t>(k), starts[j]);
-      pool_last.insert(pool_last.end(), static_cast<std::size_t>(k), starts[j + 1]);
-    }
-    closing_.bytes = starts.back();
-    closing_.hidden_index = inputs.add(hidden_[0].places(start(first), start(last)));
-    closing_.starts = inputs.add(starts);
-    closing_.pool = nn::add_ranges(inputs, pool_first, pool_last, 256);
-    latent_.plan(patch_rows(first, last), inputs);
-    for (auto* list : {&cross_keys_, &cross_values_}) {
-      for (auto& rows : *list) rows.reserve((last - first) * k);
-    }
-    if (!cross_keys_.empty()) closing_.cross_index = inputs.add(cross_keys_[0].places(first * k, last * k));
+  std::vector<std::int32_t> starts, pool_first, pool_last;
+  for (std::int64_t j = first; j <= last; ++j) starts.push_back(static_cast<std::int32_t>(start(j) - start(first)));
+  for (std::size_t j = 0; j + 1 < starts.size(); ++j) {
+    pool_first.insert(pool_first.end(), static_cast<std::size_t>(k), starts[j]);
+    pool_last.insert(pool_last.end(), static_cast<std::size_t>(k), starts[j + 1]);
   }
-  // Byte p sees the k vectors of the last patch that is closed at the border p | p + 1 (spec 5.8).
-  if (!cross_keys_.empty()) {
-    std::vector<std::int32_t> seen_first, seen_last;
-    for (std::int64_t p = from; p < size(); ++p) {
-      const std::int64_t patch = starts_up_to(starts_, p + 1) - 2;
-      seen_first.push_back(cross_keys_[0].place(patch * k));
-      seen_last.push_back(cross_keys_[0].place((patch + 1) * k));
-    }
-    cross_ = nn::add_ranges(inputs, seen_first, seen_last, 256);
+  closing_.bytes = starts.back();
+  closing_.hidden_index = inputs.add(hidden_[0].places(start(first), start(last)));
+  closing_.starts = inputs.add(starts);
+  closing_.pool = nn::add_ranges(inputs, pool_first, pool_last, 256);
+  latent_.plan(patch_rows(first, last), inputs);
+  for (auto* list : {&cross_keys_, &cross_values_}) {
+    for (auto& rows : *list) rows.reserve((last - first) * k);
   }
-  inputs.send();
+  if (!cross_keys_.empty()) closing_.cross_index = inputs.add(cross_keys_[0].places(first * k, last * k));
+}
+
+// Byte p sees the k vectors of the last patch that is closed at the border p | p + 1 (spec 5.8).
+void CachedBlt::plan_cross(std::int64_t from) {
+  if (cross_keys_.empty()) return;
+  const std::int64_t k = blt_.config.cross_k;
+  std::vector<std::int32_t> seen_first, seen_last;
+  for (std::int64_t p = from; p < size(); ++p) {
+    const std::int64_t patch = starts_up_to(starts_, p + 1) - 2;
+    seen_first.push_back(cross_keys_[0].place(patch * k));
+    seen_last.push_back(cross_keys_[0].place((patch + 1) * k));
+  }
+  cross_ = nn::add_ranges(patch_inputs_, seen_first, seen_last, 256);
 }
 
 // Latent blocks end with the patch that holds an EOS (spec 5.4).

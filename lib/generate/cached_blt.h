@@ -41,7 +41,9 @@ class CachedBlt {
   std::int64_t start(std::int64_t patch) const { return starts_[static_cast<std::size_t>(patch)]; }
   void plan_bytes(std::int64_t from, Latent latent);
   void find_starts(std::int64_t from);
-  void plan_patches(std::int64_t from, Latent latent);
+  void plan_closing(std::int64_t first, std::int64_t last);
+  void plan_cross(std::int64_t from);
+  std::int64_t closing_end(std::int64_t first, std::int64_t last, std::int64_t fresh) const;
   NewRows patch_rows(std::int64_t first, std::int64_t last) const;
   nn::Matrix encode(nn::Workspace& workspace);
   void close_patches(nn::Workspace& workspace);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Model folders -> engines.
-#include <ATen/ops/equal.h>
-
+#include <algorithm>
 #include <set>
 
 #include "blt/base/error.h"
@@ -65,13 +64,7 @@ void each_matrix(Each&& each, F&& f) {
   }));
 }
 
-template <class Each>
-void narrow(Weights weights, at::Device device, Each&& each) {
-  if (weights == Weights::float32) return;
-  Narrowing narrowing(weights, device);
-  each_matrix(each, [&](at::Tensor& parameter) { narrowing.count(parameter); });
-  each_matrix(each, [&](at::Tensor& parameter) { narrowing.narrow(parameter); });
-}
+bool is_narrow(const at::Tensor& w) { return w.scalar_type() == at::kShort || w.scalar_type() == at::kChar; }
 
 // Whether all matrices hold numbers of bfloat16, as checkpoints in that type do: then they may be as narrow again. Those that lie
 // in their file are float32 there, and are not looked at, so that they are not read.
@@ -79,8 +72,36 @@ template <class Each>
 bool fit_bfloat16(const std::set<const void*>& mapped, Each&& each) {
   bool fit = true;
   each_matrix(each, [&](const at::Tensor& w) {
-    fit = fit && w.device().is_cpu() && !mapped.count(w.data_ptr()) && at::equal(w, w.to(at::kBFloat16).to(w.scalar_type()));
+    if (!fit || w.scalar_type() == at::kShort) return;
+    fit = w.device().is_cpu() && w.scalar_type() == at::kFloat && w.is_contiguous() && !mapped.count(w.data_ptr());
+    if (!fit) return;
+    const auto* bits = static_cast<const std::uint32_t*>(w.data_ptr());
+    fit = std::all_of(bits, bits + w.numel(), [](std::uint32_t number) { return (number & 0xffff) == 0; });
   });
+  return fit;
+}
+
+// Makes the matrices that each(visitor) visits as narrow as asked, or as can be without a loss -> whether there is none. anew: for
+// functions that would round activations to narrow weights, so that float32 is float32.
+template <class Each>
+bool narrow(Weights asked, at::Device device, const std::set<const void*>& mapped, bool anew, Each&& each) {
+  const bool fit = asked == Weights::float32 && !anew && fit_bfloat16(mapped, each);
+  if (fit) asked = Weights::bfloat16;
+  if (asked == Weights::float32) {
+    each_matrix(each, [](at::Tensor& w) {
+      if (is_narrow(w)) w = nn::in_float(w);  // for an engine before this one
+    });
+    return false;
+  }
+  Narrowing narrowing(asked, device);
+  const auto each_wide = [&](auto&& f) {
+    each_matrix(each, [&](at::Tensor& w) {
+      if (!is_narrow(w)) return f(w);
+      if (w.scalar_type() != (asked == Weights::int8 ? at::kChar : at::kShort)) throw internal_error("weights that another engine made narrow");
+    });
+  };
+  each_wide([&](at::Tensor& w) { narrowing.count(w); });
+  each_wide([&](at::Tensor& w) { narrowing.narrow(w); });
   return fit;
 }
 
@@ -90,27 +111,25 @@ bool computes_anew(const model::Blt& blt, const EngineOptions& options) {
   return options.exact || (blt.config.semantics.open_end && blt.config.patching.max_patch_length);
 }
 
-void narrow_patcher(model::ByteLm&, const EngineOptions&) {}
-void narrow_patcher(model::Blt& blt, const EngineOptions& options) {
+void narrow_patcher(model::ByteLm&, const EngineOptions&, bool) {}
+void narrow_patcher(model::Blt& blt, const EngineOptions& options, bool anew) {
   if (!blt.patcher) return;
   const auto each = [&](const model::ParameterVisitor& visitor) { blt.patcher->visit("", visitor); };
-  const bool anew = computes_anew(blt, options);  // by functions that would round activations too
-  const bool fit = options.entropy_weights == Weights::float32 && !anew && fit_bfloat16(blt.mapped, each);
-  narrow(fit ? Weights::bfloat16 : options.entropy_weights, blt.embedding.device(), each);
-  if (anew) each([](const std::string&, at::Tensor& parameter) { parameter = nn::in_float(parameter); });
+  narrow(options.entropy_weights, blt.embedding.device(), blt.mapped, anew, each);
+  if (anew) each_matrix(each, [](at::Tensor& w) { w = nn::in_float(w); });
 }
 
-// -> whether the matrices are narrow without a loss.
+// -> whether the model's own matrices are narrow without a loss.
 template <class Model>
 bool narrow_all(Model& model, const EngineOptions& options) {
-  const auto each = [&](const model::ParameterVisitor& visitor) {
-    visit(model, visitor, false);
-    if (model.heads && options.heads != UseHeads::no) model.heads->visit(visitor);
-  };
-  const bool fit = options.weights == Weights::float32 && !computes_anew(model, options) && fit_bfloat16(model.mapped, each);
-  narrow(fit ? Weights::bfloat16 : options.weights, model.embedding.device(), each);
-  narrow_patcher(model, options);
-  return fit;
+  const at::Device device = model.embedding.device();
+  const bool anew = computes_anew(model, options);
+  const bool lossless =
+      narrow(options.weights, device, model.mapped, anew, [&](const model::ParameterVisitor& visitor) { visit(model, visitor, false); });
+  if (model.heads && options.heads != UseHeads::no)
+    narrow(options.weights, device, model.mapped, anew || !lossless, [&](const model::ParameterVisitor& visitor) { model.heads->visit(visitor); });
+  narrow_patcher(model, options, anew);
+  return lossless;
 }
 
 // Of activations.

@@ -232,6 +232,9 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps, a
 
 std::vector<at::Tensor> linears(const at::Tensor& x, const std::vector<at::Tensor>& weights) {
   if (!at::GradMode::is_enabled()) return products(x, weights);
+  for (const auto& w : weights) {
+    if (!w.is_floating_point()) throw internal_error("narrow weights have no gradients");
+  }
   const auto weight = [&](std::size_t i) { return i < weights.size() ? std::optional(weights[i]) : std::nullopt; };
   return LinearsFunction::apply(x, weight(0), weight(1), weight(2));
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "blt/nn/functional.h"
 #include "kernel_table.h"
@@ -30,19 +31,21 @@ bool same_type(std::span<const at::Tensor> weights) {
                      [&](const at::Tensor& w) { return w.scalar_type() == weights[0].scalar_type(); });
 }
 
-// The runs of a narrow matrix of `Number`s: f(number, row, first column, columns) for all, numbers that follow each other; groups in
-// parallel.
-template <class Number, class F>
-void each_run(const at::Tensor& narrow, std::int64_t columns, F&& f) {
+// The runs of a narrow matrix of `Number`s: begin_row(row), then f(number, first column, columns) for numbers that follow each other;
+// groups of rows in parallel.
+template <class Number, class Begin>
+void each_run(const at::Tensor& narrow, std::int64_t columns, Begin&& begin_row) {
+  kernel_table(narrow);  // from then on there are threads
   const std::int64_t rows = narrow.size(0), in = nn::columns(narrow), row_bytes = narrow.size(1) * static_cast<std::int64_t>(sizeof(Number));
   auto* data = static_cast<char*>(pointer(narrow));
   const auto body = [&](std::int64_t group) {
     const std::int64_t first = group * kernels::group_rows, count = std::min<std::int64_t>(kernels::group_rows, rows - first);
     auto* numbers = reinterpret_cast<Number*>(data + first * row_bytes);
     for (std::int64_t r = 0; r < count; ++r) {
+      const auto f = begin_row(first + r);
       for (std::int64_t i = 0; i < in; i += columns) {
         const std::int64_t width = std::min(columns, in - i);
-        f(numbers + i * count + r * width, first + r, i, width);
+        f(numbers + i * count + r * width, i, width);
       }
     }
   };
@@ -65,16 +68,19 @@ at::Tensor widened_to(const at::Tensor& weight, at::ScalarType type) {
   const at::Tensor out = at::empty({weight.size(0), in}, weight.options().dtype(type));
   auto* to = typed<To>(out);
   if (weight.scalar_type() == at::kShort) {
-    each_run<at::BFloat16>(weight, kernels::bf16_columns, [&](const at::BFloat16* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
-      for (std::int64_t j = 0; j < width; ++j) to[row * in + i + j] = static_cast<To>(numbers[j]);
+    each_run<at::BFloat16>(weight, kernels::bf16_columns, [=](std::int64_t row) {
+      return [y = to + row * in](const at::BFloat16* numbers, std::int64_t i, std::int64_t width) {
+        for (std::int64_t j = 0; j < width; ++j) y[i + j] = static_cast<To>(numbers[j]);
+      };
     });
     return out;
   }
-  std::vector<float> scales(static_cast<std::size_t>(weight.size(0)));
-  for (std::size_t r = 0; r < scales.size(); ++r) std::memcpy(&scales[r], scale_of(weight, static_cast<std::int64_t>(r)), sizeof(float));
-  each_run<std::int8_t>(weight, kernels::cpu_table().i8_columns, [&](const std::int8_t* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
-    const float scale = scales[static_cast<std::size_t>(row)];
-    for (std::int64_t j = 0; j < width; ++j) to[row * in + i + j] = static_cast<To>(static_cast<float>(numbers[j]) * scale);
+  each_run<std::int8_t>(weight, kernels::cpu_table().i8_columns, [=](std::int64_t row) {
+    float scale;
+    std::memcpy(&scale, scale_of(weight, row), sizeof scale);
+    return [scale, y = to + row * in](const std::int8_t* numbers, std::int64_t i, std::int64_t width) {
+      for (std::int64_t j = 0; j < width; ++j) y[i + j] = static_cast<To>(static_cast<float>(numbers[j]) * scale);
+    };
   });
   return out;
 }
@@ -139,28 +145,33 @@ std::vector<at::Tensor> products(const at::Tensor& raw_x, const std::vector<at::
 }
 
 void narrow(const at::Tensor& weight, const at::Tensor& out) {
+  if (!weight.is_floating_point()) throw internal_error("weights that are narrow already");
   const at::Tensor w = weight.to(at::kFloat).contiguous();
   const std::int64_t rows = w.size(0), in = w.size(1);
   if (out.size(0) != rows || columns(out) != in) throw internal_error("narrow weights of another size");
   const auto* from = typed<float>(w);
   if (out.scalar_type() == at::kShort) {
-    each_run<at::BFloat16>(out, kernels::bf16_columns, [&](at::BFloat16* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
-      for (std::int64_t j = 0; j < width; ++j) numbers[j] = from[row * in + i + j];
+    each_run<at::BFloat16>(out, kernels::bf16_columns, [=](std::int64_t row) {
+      return [x = from + row * in](at::BFloat16* numbers, std::int64_t i, std::int64_t width) {
+        for (std::int64_t j = 0; j < width; ++j) numbers[j] = x[i + j];
+      };
     });
     return;
   }
   if (out.scalar_type() != at::kChar) throw internal_error("narrow weights are int16 (bfloat16) or int8");
-  std::vector<float> inverses;
-  for (std::int64_t r = 0; r < rows; ++r) {
+  each_run<std::int8_t>(out, kernels::cpu_table().i8_columns, [=](std::int64_t row) {
+    const float* x = from + row * in;
     float most = 0;
-    for (std::int64_t i = 0; i < in; ++i) most = std::max(most, std::abs(from[r * in + i]));
-    const float scale = most / 127;
-    inverses.push_back(most > 0 ? 127 / most : 0);
-    std::memcpy(scale_of(out, r), &scale, sizeof scale);
-  }
-  each_run<std::int8_t>(out, kernels::cpu_table().i8_columns, [&](std::int8_t* numbers, std::int64_t row, std::int64_t i, std::int64_t width) {
-    const float inverse = inverses[static_cast<std::size_t>(row)];
-    for (std::int64_t j = 0; j < width; ++j) numbers[j] = static_cast<std::int8_t>(std::lrintf(from[row * in + i + j] * inverse));
+    bool finite = true;
+    for (std::int64_t i = 0; i < in; ++i) {
+      most = std::max(most, std::abs(x[i]));
+      finite = finite && std::isfinite(x[i]);
+    }
+    const float scale = finite ? most / 127 : std::numeric_limits<float>::quiet_NaN();  // damaged weights must show in the results
+    std::memcpy(scale_of(out, row), &scale, sizeof scale);
+    return [x, inverse = finite && most > 0 ? 127 / most : 0](std::int8_t* numbers, std::int64_t i, std::int64_t width) {
+      for (std::int64_t j = 0; j < width; ++j) numbers[j] = inverse > 0 ? static_cast<std::int8_t>(std::lrintf(x[i + j] * inverse)) : std::int8_t{0};
+    };
   });
 }
 

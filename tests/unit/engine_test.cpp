@@ -376,6 +376,33 @@ TEST_CASE("a narrow entropy model keeps float32 activations, however a text come
   }
 }
 
+TEST_CASE("ids that come together have the bits that they have one by one, whatever patches close") {
+  const auto ids = sample_text(200, 19);
+  for (const std::int64_t patch_size : {1, 3, 20, 40}) {
+    for (const auto weights : {Weights::float32, Weights::bfloat16, Weights::int8}) {
+      INFO("patches of " << patch_size << ", weights " << static_cast<int>(weights));
+      auto config = small_config();
+      config.patching.scheme = patch::Scheme::strided;
+      config.patching.patch_size = static_cast<double>(patch_size);
+      config.latent = shape(48, 2, 3, 3, 500000);  // heads of 16: kernels promise it of whole vectors
+      auto options = cached(64, 256);
+      options.weights = options.entropy_weights = weights;
+      const auto steps = make_engine(make_blt(config, ids), options), pieces = make_engine(make_blt(config, ids), options);
+      steps->prefill(std::span(ids).first(40));
+      pieces->prefill(std::span(ids).first(40));
+      for (std::size_t at = 40; at + 32 <= ids.size(); at += 32) {
+        const auto together = copy(pieces->extend(std::span(ids).subspan(at, 32)));
+        std::vector<float> alone;
+        for (std::size_t i = 0; i < 32; ++i) {
+          const auto row = steps->step(ids[at + i]);
+          alone.insert(alone.end(), row.begin(), row.end());
+        }
+        CHECK(difference(together, alone) == 0);
+      }
+    }
+  }
+}
+
 TEST_CASE("weights that fit into bfloat16 are kept so, and computed with as float32") {
   const auto ids = sample_text(150, 17);
   const auto rounded = [&] {
@@ -399,6 +426,10 @@ TEST_CASE("weights that fit into bfloat16 are kept so, and computed with as floa
   for (const auto id : ids) last = copy(fast->step(id));
   CHECK(difference(expected, last) < bound);
   CHECK(slow->patch_starts() == fast->patch_starts());
+  // Other engines over the same model.
+  CHECK(difference(expected, make_engine(narrow, cached(64, 256))->prefill(ids)) < bound);
+  CHECK(difference(expected, make_engine(narrow, exact())->prefill(ids)) < bound);
+  CHECK(narrow->encoder.layers[0].wq.scalar_type() == at::kFloat);
 }
 
 TEST_CASE("weights that move out of their file give the same logits") {

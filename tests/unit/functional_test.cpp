@@ -279,6 +279,12 @@ TEST_CASE("int8 weights differ from their floats by half a step at most") {
     }
   }
   CHECK(nn::in_float(nn::narrow(at::zeros({17, 5}), at::kChar)).abs().max().item<float>() == 0);
+  const at::Tensor damaged = at::ones({17, 5});
+  damaged[16][2] = std::nan("");
+  const at::Tensor stored = nn::narrow(damaged, at::kChar), y = nn::linear(at::ones({1, 5}), stored)[0];
+  CHECK(y[0].item<float>() == Approx(5));
+  CHECK(std::isnan(y[16].item<float>()));
+  CHECK_THROWS(nn::narrow(stored, at::kChar));
 }
 
 TEST_CASE("narrow bfloat16 weights are the rounded floats") {

@@ -80,7 +80,8 @@ struct EngineOptions {
   std::int64_t slack = 256;  // ids that rollback() can take back without computing anew
 };
 
-// The model is changed in one way: its matrices become of the type of options.weights.
+// The model's matrices become of the type of options.weights and entropy_weights, laid out for this engine; float32 ones too, where
+// they hold numbers of bfloat16. So engines over one model ask for the same, and nothing else computes with it after.
 // Errors: usage (a patching scheme that looks ahead: topk; int8 on CUDA), input (a scheme that needs
 // entropies without an entropy model).
 std::unique_ptr<Engine> make_engine(std::shared_ptr<model::ByteLm> lm,
