@@ -169,7 +169,7 @@ void narrow(const at::Tensor& weight, const at::Tensor& out) {
     }
     const float scale = finite ? most / 127 : std::numeric_limits<float>::quiet_NaN();  // damaged weights must show in the results
     std::memcpy(scale_of(out, row), &scale, sizeof scale);
-    return [x, inverse = finite && most > 0 ? 127 / most : 0](std::int8_t* numbers, std::int64_t i, std::int64_t width) {
+    return [x, inverse = finite && most > 1e-35f ? 127 / most : 0](std::int8_t* numbers, std::int64_t i, std::int64_t width) {
       for (std::int64_t j = 0; j < width; ++j) numbers[j] = inverse > 0 ? static_cast<std::int8_t>(std::lrintf(x[i + j] * inverse)) : std::int8_t{0};
     };
   });
