@@ -17,7 +17,8 @@ NewRows byte_rows(std::span<const patch::TokenId> ids, std::int64_t from,
     }
   }
   if (semantics.eos_blocks) {
-    for (block = from; block > text && id(block - 1) != patch::eos_id; --block) {
+    const std::int64_t oldest = semantics.window > 0 ? std::max(text, from - semantics.window + 1) : text;  // no row sees further back
+    for (block = from; block > oldest && id(block - 1) != patch::eos_id; --block) {
     }
   }
   block = std::max(block, text);
