@@ -176,7 +176,7 @@ void describe_engine(Fields& fields, GenerateConfig& c) {
       "that it has. lookup: any model; what followed where the last 5 bytes stood before, in the prompt or in the text. auto: lookup "
       "where the text repeats itself, elsewhere the model's heads, or latent where it has none. -v tells how many drafted bytes were kept.";
   Field& draft = fields.add("draft", "--draft", &c.draft, "N",
-                            "bytes to draft at a time, of any source; otherwise one a head beside the first, 10 (latent), 6 (lookup)");
+                            "bytes to draft at a time, of any source; otherwise 10, or one a head beside the first");
   draft.min = 1;
   draft.max = 31;  // with the byte before them, kernels::few_rows
 }

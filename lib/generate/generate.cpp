@@ -40,7 +40,7 @@ DraftSources draft_sources(const GenerateConfig& c, const Engine& engine) {
     throw usage_error(cat("--speculate ", c.speculate, ": drafts for this model cannot be verified, its last patch stays open until the text ends"),
                       "--compat meta, or --speculate off");
   }
-  if (c.speculate == "lookup" || any) out.lookup = c.draft.value_or(6);
+  if (c.speculate == "lookup" || any) out.lookup = c.draft.value_or(10);
   if (c.speculate == "heads" || (any && engine.heads() > 1)) out.heads = std::min(c.draft.value_or(engine.heads() - 1), engine.heads() - 1);
   else if (c.speculate == "latent" || (any && engine.can_guess())) out.latent = c.draft.value_or(10);
   return out;
