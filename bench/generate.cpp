@@ -231,7 +231,8 @@ config::Command make_command(BenchConfig& c) {
   fields.add("prompt_file", "--prompt-file", &c.prompt_file, "FILE", "prompts are its first bytes").required = true;
   fields.add("prompts", "--prompts", &c.prompts, "N,...", "prompt lengths in bytes").min = 1;
   fields.add("bytes", "-n,--bytes", &c.bytes, "N", "bytes to decode").min = 1;
-  fields.add("entropy_dtype", "--entropy-dtype", &c.entropy_dtype, "TYPE", "of the entropy model's weights; same: as --dtype");
+  fields.add("entropy_dtype", "--entropy-dtype", &c.entropy_dtype, "TYPE", "of the entropy model's weights; same: as --dtype").choices = {
+      "same", "float32", "bfloat16", "int8"};
   bench::add_common_fields(fields, &c.rounds, &c.dtypes, &c.compat, &c.json);
   command.run = [&c](config::Invocation& invocation) { return run(c, invocation); };
   return command;

@@ -47,15 +47,15 @@ nn::Matrix CachedBlt::append(nn::Workspace& ws, std::span<const patch::TokenId> 
   if (latent == Latent::exact) find_starts(from);
   nn::Matrix x = encode(ws);
   const std::int64_t last = latent == Latent::exact ? std::max(closed_, starts_up_to(starts_, size()) - 1) : closed_;
-  for (std::int64_t end = -1; end != last;) {
-    if (end >= 0) ws.launch();  // what it reads is planned anew
-    end = closing_end(closed_, last, size() - from);
+  do {
+    const std::int64_t end = closing_end(closed_, last, size() - from);
     patch_inputs_.clear();
     if (end > closed_) plan_closing(closed_, end);
     if (end == last) plan_cross(from);
     patch_inputs_.send();
     if (end > closed_) close_patches(ws);
-  }
+    if (end < last) ws.launch();  // before its inputs change
+  } while (closed_ < last);
   decode(ws, x);
   if (heads_ && latent == Latent::exact) heads_->append(ws, x);
   if (last_only) x = x.row_range(x.rows - 1, x.rows);
@@ -97,8 +97,8 @@ void CachedBlt::find_starts(std::int64_t from) {
   starts_ = std::move(starts);
 }
 
-// Patches that close together. Where few ids are new, as drafts are, no more than few rows: then each has the bits that it would
-// have alone, with the first byte after it (a longer patch, alone then too, has as many rows).
+// Where the patches end that close together from `first` on. Where few ids are new, as drafts are, these are few rows, or one patch
+// that is longer: then each has the bits that it has when ids come one by one.
 std::int64_t CachedBlt::closing_end(std::int64_t first, std::int64_t last, std::int64_t fresh) const {
   if (fresh > kernels::few_rows || first == last) return last;
   std::int64_t end = first + 1;

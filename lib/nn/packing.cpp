@@ -118,7 +118,7 @@ Ranges make_ranges(std::vector<std::int32_t> first, std::vector<std::int32_t> la
 
 const at::Tensor& Rope::table(std::int64_t positions, at::Device device) {
   if (table_.defined() && table_.size(0) >= positions && table_.device() == device) return table_;
-  if (table_.defined()) positions = std::max(positions, 2 * table_.size(0));  // a text that grows does not ask for all anew each time
+  if (table_.defined()) positions = std::max(positions, table_.size(0) * 5 / 4);  // a text that grows seldom asks for all anew
   positions = (positions + 1023) / 1024 * 1024;
   const at::Tensor host = at::empty({positions, head_dim_}, at::kFloat);
   auto* out = host.data_ptr<float>();

@@ -115,6 +115,15 @@ TEST_CASE("bfloat16 on a GPU stays near float32 on the CPU") {
   check_pair(*ours, *twin, 0.15);
 }
 
+TEST_CASE("a bfloat16 entropy model on a GPU gives the CPU's boundaries") {
+  const auto device = gpu();
+  if (!device) return;
+  EngineOptions options;
+  options.entropy_weights = Weights::bfloat16;
+  const auto ours = make_engine(make_blt(config(), *device), options), twin = make_engine(make_blt(config(), at::kCPU), options);
+  check_pair(*ours, *twin, 2e-3);
+}
+
 TEST_CASE("a GPU's steps after rollback are the same bits") {
   const auto device = gpu();
   if (!device) return;

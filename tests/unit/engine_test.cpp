@@ -1,138 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The exact engine against one full forward, and the cached engine against the exact one, for every
 // prefix.
-#include <ATen/core/grad_mode.h>
-#undef CHECK
-#include <unistd.h>
-
-#include <algorithm>
-#include <catch2/catch.hpp>
-#include <cmath>
-#include <filesystem>
 #include <functional>
 
 #include "blt/base/error.h"
-#include "blt/base/files.h"
-#include "blt/base/memory.h"
-#include "blt/base/random.h"
-#include "blt/config/model_options.h"
-#include "blt/generate/engine.h"
-#include "blt/model/batch.h"
-#include "blt/model/checkpoint.h"
-#include "blt/model/models.h"
+#include "engine_cases.h"
 #include "kernel_table.h"
 
 using namespace blt;
 using namespace blt::generate;
+using namespace engine_cases;
 using patch::TokenId;
 
 namespace {
-
-constexpr double bound = 1e-4;
-
-model::TransformerConfig shape(std::int64_t dim, std::int64_t layers, std::int64_t heads,
-                               std::int64_t kv_heads, double theta) {
-  model::TransformerConfig c;
-  c.dim = dim;
-  c.layers = layers;
-  c.heads = heads;
-  c.kv_heads = kv_heads;
-  c.ffn_dim = 2 * dim;
-  c.max_positions = 512;
-  c.rope_theta = theta;
-  return c;
-}
-
-// Small windows, so that they matter in short texts.
-model::BltConfig small_config() {
-  model::BltConfig c;
-  c.encoder = shape(32, 2, 2, 2, 500000);
-  c.latent = shape(48, 2, 4, 4, 500000);
-  c.decoder = shape(32, 2, 2, 2, 500000);
-  c.hash_group_sizes = {3, 5, 8};
-  c.hash_rows = 1009;
-  c.semantics.window = 8;
-  c.patcher = model::ByteLmConfig{shape(32, 2, 2, 2, 10000), {}};
-  c.patcher->semantics.window = 6;
-  return c;
-}
-
-// Bytes with newlines and spaces, an EOS and a new BOS inside, a delimiter id.
-std::vector<TokenId> sample_text(std::size_t size, std::uint64_t seed) {
-  Random random(seed);
-  const char* bytes = "ab\n Xyz,\xC3\xA9 12";
-  std::vector<TokenId> ids(size);
-  for (auto& id : ids)
-    id = static_cast<TokenId>(static_cast<unsigned char>(bytes[random.below(13)]) +
-                              patch::byte_offset);
-  ids[0] = patch::bos_id;
-  ids[size / 4] = patch::delimiter_id;
-  ids[size / 2] = patch::eos_id;
-  ids[size / 2 + 1] = patch::bos_id;
-  return ids;
-}
-
-std::vector<float> logits_rows(const at::Tensor& logits) {
-  const at::Tensor host = logits.to(at::kFloat).contiguous();
-  return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
-}
-
-std::vector<float> full_entropies(model::ByteLm& lm, std::span<const TokenId> ids) {
-  const at::NoGradGuard no_gradients;
-  const model::Segment segment{ids, {}};
-  return logits_rows(
-      nn::entropy(lm.forward(model::make_batch({&segment, 1}, lm.config.semantics, at::kCPU), {})));
-}
-
-// A threshold in the widest gap of the middle half of the values, so that rounding decides no
-// boundary.
-double threshold_for(std::vector<float> values) {
-  std::sort(values.begin(), values.end());
-  std::size_t at = values.size() / 4;
-  for (std::size_t i = at; i < values.size() * 3 / 4; ++i) {
-    if (values[i + 1] - values[i] > values[at + 1] - values[at]) at = i;
-  }
-  REQUIRE(values[at + 1] - values[at] > 1e-4);
-  return (values[at] + values[at + 1]) / 2;
-}
-
-std::shared_ptr<model::Blt> make_blt(const model::BltConfig& config, std::span<const TokenId> ids,
-                                     std::uint64_t seed = 3) {
-  auto blt = std::make_shared<model::Blt>();
-  blt->create(config, at::kFloat);
-  model::initialise(*blt, seed);
-  if (blt->patcher && config.patching.scheme == patch::Scheme::entropy) {
-    blt->config.patching.threshold = threshold_for(full_entropies(*blt->patcher, ids));
-  }
-  return blt;
-}
-
-double difference(std::span<const float> a, std::span<const float> b) {
-  REQUIRE(a.size() == b.size());
-  double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    most = std::max(most, std::abs(static_cast<double>(a[i]) - b[i]));
-  return most;
-}
-
-std::vector<float> copy(std::span<const float> x) {
-  return {x.begin(), x.end()};
-}
-
-EngineOptions exact() {
-  EngineOptions options;
-  options.exact = true;
-  return options;
-}
-EngineOptions cached(std::int64_t chunk, std::int64_t slack) {
-  EngineOptions options;
-  options.chunk = chunk;
-  options.slack = slack;
-  return options;
-}
-
-// Rows are few: threads would only wait for each other.
-const bool single_threaded = (nn::set_threads(1), true);
 
 struct Variant {
   const char* name;
@@ -312,70 +192,6 @@ TEST_CASE("a byte LM's caches roll back too") {
   CHECK_THROWS_AS(fast->rollback(2), Error);
 }
 
-TEST_CASE("narrow weights leave the boundaries alone") {
-  const auto ids = sample_text(50, 17);
-  for (const auto weights : {Weights::bfloat16, Weights::int8}) {
-    const auto slow = make_engine(make_blt(small_config(), ids), exact());
-    auto options = cached(64, 8);
-    options.weights = weights;
-    const auto narrow = make_engine(make_blt(small_config(), ids), options);
-    const double off = difference(copy(slow->prefill(ids)), narrow->prefill(ids));
-    CHECK(off > 0);
-    CHECK(off < 0.2);
-    CHECK(slow->patch_starts() == narrow->patch_starts());
-    // One byte after the other, through the kernel for a few rows.
-    slow->reset();
-    narrow->reset();
-    const auto expected = copy(slow->prefill(ids));
-    std::vector<float> last;
-    for (const auto id : ids) last = copy(narrow->step(id));
-    CHECK(difference(expected, last) < 0.2);
-    CHECK(slow->patch_starts() == narrow->patch_starts());
-  }
-}
-
-// Thresholds between neighbours, hardly further apart than sums in another order are: rounded activations would move boundaries.
-std::vector<double> narrow_thresholds(std::vector<float> values) {
-  std::sort(values.begin(), values.end());
-  std::vector<std::pair<double, double>> gaps;  // and the middle
-  for (std::size_t i = 0; i + 1 < values.size(); ++i) {
-    const double gap = static_cast<double>(values[i + 1]) - static_cast<double>(values[i]);
-    if (gap > 2e-5) gaps.emplace_back(gap, static_cast<double>(values[i]) + gap / 2);
-  }
-  std::sort(gaps.begin(), gaps.end());
-  std::vector<double> out;
-  for (std::size_t i = 0; i < 8; ++i) out.push_back(gaps.at(i).second);
-  return out;
-}
-
-TEST_CASE("a narrow entropy model keeps float32 activations, however a text comes in pieces") {
-  const auto ids = sample_text(150, 17);
-  for (const auto weights : {Weights::bfloat16, Weights::int8}) {
-    auto rounded = make_blt(small_config(), ids);
-    rounded->patcher->visit("", [&](const std::string& name, at::Tensor& w) {
-      if (w.dim() == 2 && name != "embed_tokens.weight")
-        w = nn::in_float(nn::narrow(w, weights == Weights::int8 ? at::kChar : at::kShort));
-    });
-    const auto thresholds = narrow_thresholds(full_entropies(*rounded->patcher, ids));
-    for (const double threshold : thresholds) {
-      const auto engine = [&](EngineOptions options) {
-        auto blt = make_blt(small_config(), ids);
-        blt->config.patching.threshold = threshold;
-        options.entropy_weights = weights;
-        return make_engine(blt, options);
-      };
-      const auto slow = engine(exact()), whole = engine(cached(64, 256)), steps = engine(cached(64, 256));
-      const auto expected = copy(slow->prefill(ids));
-      CHECK(difference(expected, whole->prefill(ids)) < bound);
-      std::vector<float> last;
-      for (const auto id : ids) last = copy(steps->step(id));
-      CHECK(difference(expected, last) < bound);
-      CHECK(slow->patch_starts() == whole->patch_starts());
-      CHECK(slow->patch_starts() == steps->patch_starts());
-    }
-  }
-}
-
 TEST_CASE("ids that come together have the bits that they have one by one, whatever patches close") {
   const auto ids = sample_text(200, 19);
   for (const std::int64_t patch_size : {1, 3, 20, 40}) {
@@ -401,70 +217,6 @@ TEST_CASE("ids that come together have the bits that they have one by one, whate
       }
     }
   }
-}
-
-TEST_CASE("weights that fit into bfloat16 are kept so, and computed with as float32") {
-  const auto ids = sample_text(150, 17);
-  const auto rounded = [&] {
-    auto blt = make_blt(small_config(), ids);
-    blt->visit([](const std::string&, at::Tensor& w) { w = w.to(at::kBFloat16).to(at::kFloat); }, false, true);
-    blt->config.patching.threshold = threshold_for(full_entropies(*blt->patcher, ids));
-    return blt;
-  };
-  const auto narrow = rounded(), other = make_blt(small_config(), ids);
-  other->patcher->visit("", [](const std::string&, at::Tensor& w) { w = w.to(at::kBFloat16).to(at::kFloat); });
-  const auto fast = make_engine(narrow, cached(64, 256)), plain = make_engine(other, cached(64, 256)), slow = make_engine(rounded(), exact());
-  CHECK(narrow->encoder.layers[0].wq.scalar_type() == at::kShort);
-  CHECK(narrow->patcher->head.scalar_type() == at::kShort);
-  CHECK(other->encoder.layers[0].wq.scalar_type() == at::kFloat);
-  CHECK(other->patcher->head.scalar_type() == at::kShort);
-  const auto expected = copy(slow->prefill(ids));
-  CHECK(difference(expected, fast->prefill(ids)) < bound);  // many rows
-  CHECK(slow->patch_starts() == fast->patch_starts());
-  fast->reset();
-  std::vector<float> last;
-  for (const auto id : ids) last = copy(fast->step(id));
-  CHECK(difference(expected, last) < bound);
-  CHECK(slow->patch_starts() == fast->patch_starts());
-  // Other engines over the same model.
-  CHECK(difference(expected, make_engine(narrow, cached(64, 256))->prefill(ids)) < bound);
-  CHECK(difference(expected, make_engine(narrow, exact())->prefill(ids)) < bound);
-  CHECK(narrow->encoder.layers[0].wq.scalar_type() == at::kFloat);
-}
-
-TEST_CASE("weights that move out of their file give the same logits") {
-  const auto folder = std::filesystem::temp_directory_path() / cat("blt-engine-test-", ::getpid());
-  std::filesystem::create_directories(folder);
-  {
-    model::ByteLm lm;
-    lm.create({shape(512, 2, 8, 8, 10000), {}}, at::kFloat);
-    model::initialise(lm, 3);
-    model::save(lm, folder.string());
-  }
-  const std::string path = folder.string() + "/model.safetensors", weights = read_file(path);
-  AtomicFile file(path);  // small writes: the system keeps such a file in small pages
-  for (std::size_t at = 0; at < weights.size(); at += 4096) file.write(std::string_view(weights).substr(at, 4096));
-  file.commit();
-  const std::string enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
-  const bool available = std::filesystem::exists(enabled) && read_file(enabled).find("[never]") == std::string::npos;
-  const auto ids = sample_text(40, 5);
-  for (const char* dtype : {"float32", "int8"}) {
-    INFO(dtype);
-    ModelOptions options;
-    options.dtype = dtype;
-    const auto engine = open_engine(folder.string(), options, {});
-    const auto before = copy(engine->prefill(ids)), step = copy(engine->step(70));
-    const std::size_t moved = engine->settle();
-    // All but what shares a page with something else; of int8 no weights lie in the file any more.
-    const bool some = available && std::string(dtype) == "float32";
-    CHECK(moved <= (some ? weights.size() : 0));
-    CHECK(moved + 2 * huge_page > (some ? weights.size() : 0));
-    CHECK(engine->settle() == moved);
-    engine->reset();
-    CHECK(copy(engine->prefill(ids)) == before);
-    CHECK(copy(engine->step(70)) == step);
-  }
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("models that cannot patch a growing text are refused") {
