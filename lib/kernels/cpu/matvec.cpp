@@ -18,60 +18,6 @@ struct BFloat16 {
   static float get(const char* row, int64_t i) { return BLT_ISA::get(reinterpret_cast<const Bf16*>(row) + i); }
 };
 
-constexpr int steps = 2;     // sums of an output that do not wait for each other: the same however many vectors there are
-constexpr int block = lanes;  // outputs whose sums are folded together
-// Vectors whose sums fit into registers, and rows of several vectors at once: as many as there are registers left.
-#if defined(__AVX512F__)
-constexpr int together = 4;
-constexpr int beside(int vectors) { return vectors == 1 ? 1 : vectors < 4 ? 4 : 2; }
-#elif defined(__AVX2__)
-constexpr int together = 3;
-constexpr int beside(int vectors) { return vectors == 1 ? 1 : 2; }
-#else
-constexpr int together = 3;
-constexpr int beside(int) { return 1; }
-#endif
-
-// `rows` rows of the matrix and `vectors` vectors: sums[vector][row]. One vector is bound by memory, and reads one row
-// after the other, in the order that prefetchers are made for; several are bound by arithmetic, and share what is loaded.
-template <class Weight, int rows, int vectors>
-inline void products(const char* row, int64_t stride, const float* x, int64_t in, Vec (*sums)[block]) {
-  Vec acc[rows][vectors][steps] = {};
-  const auto add = [&](int64_t i, int s) __attribute__((always_inline)) {
-    Vec inputs[vectors];
-    BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
-      inputs[v] = load(x + v * in + i);
-      if (vectors > 3 && rows > 1) keep_in_register(inputs[v]);  // fewer stay there by themselves
-    }
-    BLT_UNROLLED for (int r = 0; r < rows; ++r) {
-      Vec weight = Weight::load(row + r * stride, i);
-      if (vectors > 1) keep_in_register(weight);
-      BLT_UNROLLED for (int v = 0; v < vectors; ++v) acc[r][v][s] += weight * inputs[v];
-    }
-  };
-  const int64_t whole = in / (steps * lanes) * (steps * lanes);
-  int64_t i = 0;
-  for (; i < whole; i += steps * lanes) {
-    if (rows > 1) {
-      for (int64_t b = 0; b < rows * steps * lanes * Weight::size; b += 64)
-        __builtin_prefetch(row + rows * stride + i * rows * Weight::size + b, 0, 2);
-    }
-    BLT_UNROLLED for (int s = 0; s < steps; ++s) add(i + s * lanes, s);
-  }
-  for (; i + lanes <= in; i += lanes) add(i, 0);
-  BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
-    BLT_UNROLLED for (int r = 0; r < rows; ++r) {
-      sums[v][r] = acc[r][v][0];
-      for (int s = 1; s < steps; ++s) sums[v][r] += acc[r][v][s];
-    }
-  }
-  for (; i < in; ++i) {
-    for (int v = 0; v < vectors; ++v) {
-      for (int r = 0; r < rows; ++r) sums[v][r][0] += Weight::get(row + r * stride, i) * x[v * in + i];
-    }
-  }
-}
-
 inline void store_some(float* out, Vec y, int64_t count) {
   if (count >= lanes) return store(out, y);
   for (int64_t i = 0; i < count; ++i) out[i] = y[i];
@@ -83,30 +29,64 @@ struct Floats {
   explicit Floats(const MatVec& p) : x(static_cast<const float*>(p.x)) {}
 };
 
-// Layouts of a matrix: what they read the vectors as, the bytes of a weight, and run(), which gives outputs [o, o + count) of
-// `vectors` vectors, from the first on; count is at most `outputs`.
+// Layouts of a matrix: what they read the vectors as, the bytes of a weight, how many vectors go together, and run(), which gives
+// outputs [o, o + count) of `vectors` vectors, from the first on; count is at most `outputs`. The sums of an output are added in one
+// order, however many vectors there are.
+
+// Rows as they are, four at a time, which share what is loaded of the vectors.
 template <class Weight>
 struct ByRows {
   using Input = Floats;
-  static constexpr int64_t size = Weight::size, outputs = block;
+  static constexpr int64_t size = Weight::size, outputs = lanes, rows = 4;
+#if defined(__AVX512F__)
+  static constexpr int together = 6;  // sums, inputs and a weight fill the registers
+#else
+  static constexpr int together = 3;
+#endif
 
   template <int vectors>
   static void run(const MatVec& p, Floats input, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
-    constexpr int rows = beside(vectors);
-    const int64_t stride = p.in * Weight::size;
-    const char* row = static_cast<const char*>(part.w) + o * stride;
-    const float* x = input.x + first * p.in;
-    Vec all[vectors][block];
-    if (count < block) memset(all, 0, sizeof all);
-    int64_t r = 0;
-    for (; r + rows <= count; r += rows) {
-      products<Weight, rows, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
-    }
-    for (; r < count; ++r) {
-      products<Weight, 1, vectors>(row + r * stride, stride, x, p.in, reinterpret_cast<Vec(*)[block]>(&all[0][r]));
+    const int64_t stride = p.in * size;
+    Vec folded[vectors][outputs / rows] = {};
+    for (int64_t r = 0; r < count; r += rows) {
+      const char* row[rows];
+      for (int64_t i = 0; i < rows; ++i) row[i] = static_cast<const char*>(part.w) + (o + least(r + i, count - 1)) * stride;
+      Vec acc[rows][vectors] = {};
+      add_products<vectors>(row, stride, input.x + first * p.in, p.in, acc);
+      BLT_UNROLLED for (int v = 0; v < vectors; ++v)
+        folded[v][r / rows] = fold<lanes / 4>(fold<lanes / 2>(acc[0][v], acc[1][v]), fold<lanes / 2>(acc[2][v], acc[3][v]));
     }
     for (int v = 0; v < vectors; ++v) {
-      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, sums(all[v]), count);
+      Vec y = folded[v][0];
+      if constexpr (lanes > 4) y = sums<lanes / 8>(folded[v]);
+      store_some(static_cast<float*>(part.y) + (first + v) * part.out + o, y, count);
+    }
+  }
+
+ private:
+  // acc[row][vector] += their products, lane by lane.
+  template <int vectors>
+  static inline void add_products(const char* const* row, int64_t stride, const float* x, int64_t in, Vec (*acc)[vectors]) {
+    constexpr int64_t least_ahead = 1 << 13;
+    const char* ahead = row[0] + parts(least_ahead, rows * stride) * rows * stride;  // rows to come, in the order of memory
+    int64_t i = 0;
+    for (; i + lanes <= in; i += lanes) {
+      BLT_UNROLLED for (int64_t b = 0; b < rows * lanes * size; b += 64) __builtin_prefetch(ahead + i * rows * size + b, 0, 2);
+      Vec inputs[vectors];
+      BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
+        inputs[v] = load(x + v * in + i);
+        keep_in_register(inputs[v]);
+      }
+      BLT_UNROLLED for (int r = 0; r < rows; ++r) {
+        Vec weight = Weight::load(row[r], i);
+        keep_in_register(weight);
+        BLT_UNROLLED for (int v = 0; v < vectors; ++v) acc[r][v] += weight * inputs[v];
+      }
+    }
+    for (; i < in; ++i) {
+      for (int r = 0; r < rows; ++r) {
+        for (int v = 0; v < vectors; ++v) acc[r][v][0] += Weight::get(row[r], i) * x[v * in + i];
+      }
     }
   }
 };
@@ -156,6 +136,7 @@ template <class Weight>
 struct ByColumns {
   using Input = Floats;
   static constexpr int64_t size = Weight::size, outputs = group_rows;
+  static constexpr int together = lanes == 16 ? 4 : 3;
   // Sums of an output that do not wait for each other.
   static constexpr int wide = group_rows / lanes, sums = lanes == 16 ? 4 : 2, chains = sums / Weight::columns;
 
@@ -265,6 +246,7 @@ class Digits {
 struct ByDigits {
   using Input = Digits;
   static constexpr int64_t size = 1, outputs = group_rows, columns = 4;
+  static constexpr int together = 4;
 
   template <int vectors>
   static void run(const MatVec& p, const Digits& digits, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
@@ -293,20 +275,23 @@ using Int8 = ByDigits;
 using Int8 = ByColumns<GroupedInt8>;
 #endif
 
-// Vectors in groups: the matrix comes from the cache after the first.
+template <class Layout, int vectors = Layout::together>
+void run_of(int64_t count_of_vectors, const MatVec& p, const typename Layout::Input& x, const MatVec::Part& part, int64_t first, int64_t o,
+            int64_t count) {
+  if constexpr (vectors > 0) {
+    if (count_of_vectors == vectors) return Layout::template run<vectors>(p, x, part, first, o, count);
+    run_of<Layout, vectors - 1>(count_of_vectors, p, x, part, first, o, count);
+  }
+}
+
+// Vectors in groups of like size: the matrix comes from the cache after the first.
 template <class Layout>
 void outputs_of(const MatVec& p, const typename Layout::Input& x, const MatVec::Part& part, int64_t begin, int64_t end) {
-  const int64_t groups = (p.rows + together - 1) / together;
+  const int64_t groups = parts(p.rows, Layout::together);
   for (int64_t o = begin; o < end; o += Layout::outputs) {
-    const int64_t count = least(Layout::outputs, end - o);
     for (int64_t g = 0; g < groups; ++g) {
       const int64_t first = p.rows * g / groups;
-      switch (p.rows * (g + 1) / groups - first) {
-        case 1: Layout::template run<1>(p, x, part, first, o, count); break;
-        case 2: Layout::template run<2>(p, x, part, first, o, count); break;
-        case 3: Layout::template run<3>(p, x, part, first, o, count); break;
-        case 4: Layout::template run<together>(p, x, part, first, o, count); break;
-      }
+      run_of<Layout>(p.rows * (g + 1) / groups - first, p, x, part, first, o, least(Layout::outputs, end - o));
     }
   }
 }
