@@ -174,9 +174,10 @@ void describe_engine(Fields& fields, GenerateConfig& c) {
   speculate.details =
       "heads: prediction heads that blt-train --mtp trained. latent: a BLT's decoder goes on past the patch with the latent "
       "that it has. lookup: any model; what followed where the last 5 bytes stood before, in the prompt or in the text. auto: lookup "
-      "where the text repeats itself, elsewhere the model's heads, or latent where it has none. -v tells how many drafted bytes were kept.";
+      "where the text repeats itself, elsewhere latent, with the heads to draft what the decoder says, or the heads of a byte LM. "
+      "-v tells how many drafted bytes were kept.";
   Field& draft = fields.add("draft", "--draft", &c.draft, "N",
-                            "bytes to draft at a time, of any source; otherwise 10, or one a head beside the first");
+                            "bytes to draft at a time at most, of any source; otherwise 20, or one a head beside the first");
   draft.min = 1;
   draft.max = 31;  // with the byte before them, kernels::few_rows
 }

@@ -57,7 +57,7 @@ nn::Matrix CachedBlt::append(nn::Workspace& ws, std::span<const patch::TokenId> 
     if (end < last) ws.launch();  // before its inputs change
   } while (closed_ < last);
   decode(ws, x);
-  if (heads_ && latent == Latent::exact) heads_->append(ws, x);
+  if (heads_) heads_->append(ws, x);
   if (last_only) x = x.row_range(x.rows - 1, x.rows);
   return ws.linear(ws.rms_norm(x, blt_.norm, blt_.config.decoder.norm_eps, pass_.type), blt_.head);
 }
@@ -75,10 +75,8 @@ void CachedBlt::plan_bytes(std::int64_t from, Latent latent) {
   for (auto& kept : hidden_) kept.reserve(count);
   hidden_index_ = inputs.add(hidden_[0].places(from, size()));
   decoder_.plan(rows, inputs);
-  if (latent == Latent::exact) {
-    if (heads_) heads_->plan(rows, inputs);
-    if (patcher_) patcher_->plan(ids_, from, inputs);
-  }
+  if (heads_) heads_->plan(rows, inputs);
+  if (patcher_ && latent == Latent::exact) patcher_->plan(ids_, from, inputs);
   inputs.send();
 }
 
@@ -234,7 +232,6 @@ void CachedBlt::decode(nn::Workspace& ws, const nn::Matrix& x) {
 
 void CachedBlt::truncate(std::int64_t end) {
   ids_.resize(static_cast<std::size_t>(end));
-  if (patcher_) entropies_.resize(static_cast<std::size_t>(end));
   starts_.resize(end == 0 ? 0 : static_cast<std::size_t>(starts_up_to(starts_, end)));
   closed_ =
       end == 0 ? 0 : std::min<std::int64_t>(closed_, static_cast<std::int64_t>(starts_.size()) - 1);
@@ -244,7 +241,10 @@ void CachedBlt::truncate(std::int64_t end) {
     else
       rows.truncate(count);
   };
-  if (patcher_) cut(*patcher_, end);
+  if (end < static_cast<std::int64_t>(entropies_.size())) {  // not among stale rows
+    entropies_.resize(static_cast<std::size_t>(end));
+    cut(*patcher_, end);
+  }
   cut(encoder_, end);
   cut(decoder_, end);
   if (heads_) cut(*heads_, end);

@@ -24,7 +24,7 @@ class CachedBlt {
   CachedBlt(model::Blt& blt, at::ScalarType type, bool heads = false);
 
   // Appends ids -> their logits [ids.size(), 260], or the last row's alone, in a workspace that is this call's until the
-  // next. Stale: no patch closes, and only truncate() to where the stale rows began may follow.
+  // next. Stale: no patch closes; truncate() to where the stale rows began comes before exact ones.
   nn::Matrix append(nn::Workspace& workspace, std::span<const patch::TokenId> ids, bool last_only,
                     Latent latent = Latent::exact);
   // Precondition: end == 0 or end >= oldest().

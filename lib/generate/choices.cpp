@@ -14,7 +14,7 @@ std::span<const float> row(std::span<const float> logits, std::size_t index) {
 }
 
 // Heads stop drafting where their drafts so far would all hold with less than this probability: a byte more to verify costs a
-// good part of a step (docs/results.md), and the heads are sure of few. A stale latent is nearly always right.
+// good part of a step (docs/results.md), and the heads are sure of few.
 constexpr double least_confidence = 0.3;
 
 // Where less than this share of drafts is kept, they cost more than they save: then only some passes try any, to see whether
@@ -52,6 +52,16 @@ std::vector<Candidate> residual(const std::vector<Candidate>& target, const std:
   return out;
 }
 
+// What a pass over drafts appends.
+template <class Drafts>
+std::vector<patch::TokenId> tried(patch::TokenId last, const Drafts& drafts) {
+  std::vector<patch::TokenId> ids = {last};
+  for (const auto& d : drafts) {
+    if (d.id != patch::eos_id) ids.push_back(d.id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 Choices::Choices(Engine& engine, std::span<const patch::TokenId> prompt, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
@@ -77,7 +87,11 @@ bool Choices::Worth::tries() { return kept_ >= least_kept || ++passed_over_ % pr
 
 void Choices::Worth::tried(std::size_t kept, std::size_t drafts) {
   kept_ += 0.1 * (static_cast<double>(kept) / static_cast<double>(drafts) - kept_);
+  held_ += 0.2 * (static_cast<double>(kept) - held_);
+  broken_ += 0.2 * ((kept < drafts ? 1 : 0) - broken_);
 }
+
+std::int64_t Choices::Worth::run() const { return static_cast<std::int64_t>(std::ceil(std::min(held_ / broken_, 1000.0))); }
 
 void Choices::refill(std::int64_t wanted) {
   if (ready_.empty()) return take(sampler_.pick(candidates(first_)));
@@ -94,7 +108,10 @@ void Choices::refill(std::int64_t wanted) {
   }
   std::vector<Draft> drafts;
   const std::int64_t predicted = most(std::max(sources_.heads, sources_.latent));
-  if (predicted > 0 && predicted_.tries()) drafts = predict(predicted);
+  if (predicted > 0 && predicted_.tries()) {
+    drafts = sources_.latent > 0 ? ask_stale_latent(std::clamp<std::int64_t>(predicted_.run(), 1, predicted)) : ask_heads(predicted);
+    counts_.drafted += static_cast<std::int64_t>(drafts.size());
+  }
   try_drafts(drafts, predicted_);
 }
 
@@ -124,68 +141,80 @@ std::vector<Choices::Draft> Choices::look_up(const std::vector<patch::TokenId>& 
   return out;
 }
 
-// From the heads or a stale latent. The constraint goes along; an EOS ends the draft.
-std::vector<Choices::Draft> Choices::predict(std::int64_t most) {
-  const patch::TokenId last = ready_.back();
-  const bool heads = sources_.heads > 0;
+// The constraint goes along; an EOS ends the drafts.
+std::vector<Choices::Draft> Choices::ask_heads(std::int64_t most) {
   std::vector<Draft> out;
-  std::int64_t guesses = 0;
   double confidence = 1;
   while (static_cast<std::int64_t>(out.size()) < most && !(constraint_ && constraint_->complete())) {
     if (!out.empty() && out.back().id == patch::eos_id) break;
-    std::span<const float> logits;
-    if (heads) {
-      logits = engine_.future(static_cast<std::int64_t>(out.size()) + 2);
-    } else {
-      logits = engine_.guess(out.empty() ? last : out.back().id);
-      ++guesses;
-    }
+    const auto logits = engine_.future(static_cast<std::int64_t>(out.size()) + 2);
     // Of the distribution alone, not of the id drawn from it: which drafts are tried must not depend on how they fell.
     confidence *= most_likely(logits);
-    if (heads && confidence < least_confidence) break;
+    if (confidence < least_confidence) break;
     auto from = candidates(logits);
     const patch::TokenId id = sampler_.pick(from);
     advance(id);
     out.push_back({id, std::move(from)});
   }
-  if (guesses > 0) engine_.rollback(guesses);
-  counts_.guesses += guesses;
-  counts_.drafted += static_cast<std::int64_t>(out.size());
+  return out;
+}
+
+// Its drafts are its choices: heads draft them as they draft the model's.
+std::vector<Choices::Draft> Choices::ask_stale_latent(std::int64_t most) {
+  const std::int64_t begin = engine_.position();
+  std::vector<Draft> out;
+  while (static_cast<std::int64_t>(out.size()) < most && !(constraint_ && constraint_->complete())) {
+    const patch::TokenId last = out.empty() ? ready_.back() : out.back().id;
+    if (!out.empty() && last == patch::eos_id) break;
+    const auto drafts = ask_heads(std::min(sources_.heads, most - static_cast<std::int64_t>(out.size()) - 1));
+    const auto ids = tried(last, drafts);
+    const auto logits = engine_.guess(ids);
+    ++counts_.guesses;
+    if (constraint_) constraint_->rollback(static_cast<std::int64_t>(ids.size()) - 1);
+    verify(drafts, logits, [&](patch::TokenId id, std::vector<Candidate> from) {
+      advance(id);
+      out.push_back({id, std::move(from)});
+    });
+  }
+  engine_.rollback(engine_.position() - begin);
   return out;
 }
 
 // One pass over the last choice and the drafts behind it: those that the model would have chosen stay, and one id more.
 void Choices::try_drafts(const std::vector<Draft>& drafts, Worth& source) {
-  std::vector<patch::TokenId> ids = {ready_.back()};
-  for (const auto& d : drafts) {
-    if (d.id != patch::eos_id) ids.push_back(d.id);
-  }
+  const auto ids = tried(ready_.back(), drafts);
   ready_.clear();
   given_ = 0;
   const auto logits = engine_.extend(ids);
   ++counts_.passes;
   if (constraint_) constraint_->rollback(static_cast<std::int64_t>(ids.size()) - 1);
-  const std::size_t accepted = verify(drafts, ids.size(), logits);
+  const std::size_t accepted = verify(drafts, logits, [this](patch::TokenId id, const std::vector<Candidate>&) { take(id); });
   counts_.accepted += static_cast<std::int64_t>(accepted);
   if (!drafts.empty()) source.tried(accepted, drafts.size());
 }
 
-// -> the drafts that stay. tried: ids of the pass.
-std::size_t Choices::verify(const std::vector<Draft>& drafts, std::size_t tried, std::span<const float> logits) {
+// Rejection sampling -> the drafts that stay. Calls keep(id, what it was drawn from) for them, and for one id more, before which the
+// engine ends. logits: after the id before the drafts, and after each of them but an EOS, which the engine holds.
+template <class Keep>
+std::size_t Choices::verify(const std::vector<Draft>& drafts, std::span<const float> logits, Keep&& keep) {
   for (std::size_t at = 0; at < drafts.size(); ++at) {
     const Draft& d = drafts[at];
-    const auto target = candidates(row(logits, at));
+    auto target = candidates(row(logits, at));
     if (sampler_.uniform() * probability(d.from, d.id) < probability(target, d.id)) {
-      take(d.id);
+      keep(d.id, std::move(target));
       if (d.id == patch::eos_id) return at + 1;
       continue;
     }
     const patch::TokenId id = sampler_.pick(residual(target, d.from));
-    engine_.rollback(static_cast<std::int64_t>(tried - 1 - at));
-    take(id);
+    engine_.rollback(static_cast<std::int64_t>(logits.size() / vocabulary - 1 - at));
+    keep(id, std::move(target));
     return at;
   }
-  if (!constraint_ || !constraint_->complete()) take(sampler_.pick(candidates(row(logits, drafts.size()))));
+  if (!constraint_ || !constraint_->complete()) {
+    auto target = candidates(row(logits, drafts.size()));
+    const patch::TokenId id = sampler_.pick(target);
+    keep(id, std::move(target));
+  }
   return drafts.size();
 }
 

@@ -18,7 +18,8 @@ namespace blt::generate {
 // Where drafts come from: how many ids of a source are tried together at most, 0: none.
 struct DraftSources {
   std::int64_t lookup = 0;             // where the text repeats itself
-  std::int64_t heads = 0, latent = 0;  // elsewhere: one of the two
+  std::int64_t latent = 0;  // elsewhere: a stale latent
+  std::int64_t heads = 0;   // elsewhere: prediction heads; with a stale latent, they draft what it says
 };
 
 class Choices {
@@ -45,17 +46,22 @@ class Choices {
    public:
     // Where they are seldom kept of late, few passes try any.
     bool tries();
+    // Drafts that hold in a row of late, before one does not: more of them cost more than they save.
+    std::int64_t run() const;
     void tried(std::size_t kept, std::size_t drafts);
 
    private:
-    double kept_ = 1;              // share, of late
+    double kept_ = 1;               // share, of late
+    double held_ = 8, broken_ = 0.5;  // a pass: drafts that held, and whether one did not, of late
     std::int64_t passed_over_ = 0;  // passes since that fell too low
   };
   void refill(std::int64_t wanted);
   void try_drafts(const std::vector<Draft>& drafts, Worth& source);
   std::vector<Draft> look_up(const std::vector<patch::TokenId>& found);
-  std::vector<Draft> predict(std::int64_t most);
-  std::size_t verify(const std::vector<Draft>& drafts, std::size_t tried, std::span<const float> logits);
+  std::vector<Draft> ask_heads(std::int64_t most);
+  std::vector<Draft> ask_stale_latent(std::int64_t most);
+  template <class Keep>
+  std::size_t verify(const std::vector<Draft>& drafts, std::span<const float> logits, Keep&& keep);
   std::vector<Candidate> candidates(std::span<const float> logits) const;
   void take(patch::TokenId id);
   void advance(patch::TokenId id);

@@ -40,6 +40,13 @@ bool keep_heads(const EngineOptions& options, bool any) {
   return options.heads == UseHeads::yes || (options.heads == UseHeads::if_any && any);
 }
 
+void check_ids(std::span<const patch::TokenId> ids) {
+  if (ids.empty()) throw usage_error("no ids to go on with");
+  for (const auto id : ids) {
+    if (id >= patch::vocab_size) throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
+  }
+}
+
 // Appends in pieces of options.chunk, so that a long prompt needs no memory that grows with its
 // square.
 template <class AppendPiece>
@@ -67,11 +74,7 @@ std::string Engine::too_long() const {
 }
 
 std::span<const float> EngineBase::append_checked(std::span<const patch::TokenId> ids, bool all) {
-  if (ids.empty()) throw usage_error("no ids to go on with");
-  for (const auto id : ids) {
-    if (id >= patch::vocab_size)
-      throw input_error(cat("id ", id, " is not below ", patch::vocab_size));
-  }
+  check_ids(ids);
   const at::NoGradGuard no_gradients;
   logits_.clear();
   append(ids, all, logits_);
@@ -98,10 +101,11 @@ std::span<const float> EngineBase::future(std::int64_t head) {
   return checked_logits();
 }
 
-std::span<const float> EngineBase::guess(patch::TokenId id) {
+std::span<const float> EngineBase::guess(std::span<const patch::TokenId> ids) {
+  check_ids(ids);
   const at::NoGradGuard no_gradients;
   logits_.clear();
-  append_guess(id, logits_);
+  append_guesses(ids, logits_);
   return checked_logits();
 }
 
@@ -109,7 +113,7 @@ void EngineBase::head_logits(std::int64_t, std::vector<float>&) {
   throw internal_error("no heads");
 }
 
-void EngineBase::append_guess(patch::TokenId, std::vector<float>&) {
+void EngineBase::append_guesses(std::span<const patch::TokenId>, std::vector<float>&) {
   throw usage_error("drafts from a stale latent need a BLT and the cached engine");
 }
 
@@ -226,8 +230,9 @@ void CachedBltEngine::head_logits(std::int64_t head, std::vector<float>& out) {
   workspace_.release(mark);
 }
 
-void CachedBltEngine::append_guess(patch::TokenId id, std::vector<float>& out) {
-  workspace_.to_host(cache_.append(workspace_, {&id, 1}, true, Latent::stale), out);
+void CachedBltEngine::append_guesses(std::span<const patch::TokenId> ids, std::vector<float>& out) {
+  piece_ = position();
+  workspace_.to_host(cache_.append(workspace_, ids, false, Latent::stale), out);
 }
 
 void CachedBltEngine::append(std::span<const patch::TokenId> fresh, bool all, std::vector<float>& out) {

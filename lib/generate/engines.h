@@ -20,7 +20,7 @@ class EngineBase : public Engine {
   std::span<const float> prefill(std::span<const patch::TokenId> ids) final { return append_checked(ids, false); }
   std::span<const float> extend(std::span<const patch::TokenId> ids) final { return append_checked(ids, true); }
   std::span<const float> future(std::int64_t head) final;
-  std::span<const float> guess(patch::TokenId id) final;
+  std::span<const float> guess(std::span<const patch::TokenId> ids) final;
   void rollback(std::int64_t count) final;
   const std::vector<std::int64_t>& patch_starts() const override { return none_; }
   const Facts& facts() const final { return facts_; }
@@ -34,7 +34,7 @@ class EngineBase : public Engine {
   virtual void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) = 0;
   virtual void truncate(std::int64_t end) = 0;
   virtual void head_logits(std::int64_t head, std::vector<float>& out);  // after the last id
-  virtual void append_guess(patch::TokenId id, std::vector<float>& out);
+  virtual void append_guesses(std::span<const patch::TokenId> ids, std::vector<float>& out);
 
  private:
   std::span<const float> append_checked(std::span<const patch::TokenId> ids, bool all);
@@ -112,7 +112,7 @@ class CachedBltEngine final : public EngineBase {
   void append(std::span<const patch::TokenId> ids, bool all, std::vector<float>& out) override;
   void truncate(std::int64_t end) override;
   void head_logits(std::int64_t head, std::vector<float>& out) override;
-  void append_guess(patch::TokenId id, std::vector<float>& out) override;
+  void append_guesses(std::span<const patch::TokenId> ids, std::vector<float>& out) override;
 
   std::shared_ptr<model::Blt> blt_;
   EngineOptions options_;

@@ -29,8 +29,8 @@ SamplerOptions sampler_options(const GenerateConfig& c) {
   return {c.greedy ? 0 : c.temperature, c.top_k, c.top_p, c.min_p, !c.ignore_eos};
 }
 
-// Of ids tried together: what the heads can say; from a stale latent about two patches; as many as agreed before a place that is
-// looked up.
+// Ids that are tried together at most: what the heads can say; from a stale latent as many as hold of late; as many as agreed before a
+// place that is looked up.
 // Errors: usage.
 DraftSources draft_sources(const GenerateConfig& c, const Engine& engine) {
   DraftSources out;
@@ -40,9 +40,10 @@ DraftSources draft_sources(const GenerateConfig& c, const Engine& engine) {
     throw usage_error(cat("--speculate ", c.speculate, ": drafts for this model cannot be verified, its last patch stays open until the text ends"),
                       "--compat meta, or --speculate off");
   }
-  if (c.speculate == "lookup" || any) out.lookup = c.draft.value_or(10);
-  if (c.speculate == "heads" || (any && engine.heads() > 1)) out.heads = std::min(c.draft.value_or(engine.heads() - 1), engine.heads() - 1);
-  else if (c.speculate == "latent" || (any && engine.can_guess())) out.latent = c.draft.value_or(10);
+  const std::int64_t most = c.draft.value_or(20);
+  if (c.speculate == "lookup" || any) out.lookup = most;
+  if (c.speculate == "heads" || any) out.heads = std::min(most, engine.heads() - 1);
+  if (c.speculate == "latent" || (any && engine.can_guess())) out.latent = most;
   return out;
 }
 

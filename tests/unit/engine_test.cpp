@@ -273,7 +273,10 @@ TEST_CASE("steps that are launched as recorded lists of calls give the same bits
     for (std::size_t p = 40; p < 140; ++p) {
       both([&](Engine& engine) { return engine.step(ids[p]); });
       if (p % 3 > 0) continue;
-      for (std::size_t draft = p + 1; draft < p + 4; ++draft) both([&](Engine& engine) { return engine.guess(ids[draft]); });
+      both([&](Engine& engine) { return engine.guess({&ids[p + 1], 1}); });
+      both([&](Engine& engine) { return engine.guess(std::span(ids).subspan(p + 2, 2)); });
+      for (auto* engine : {recorded.get(), direct.get()}) engine->rollback(1);
+      both([&](Engine& engine) { return engine.guess({&ids[p + 4], 1}); });
       for (auto* engine : {recorded.get(), direct.get()}) engine->rollback(3);
       both([&](Engine& engine) { return engine.extend(std::span(ids).subspan(p + 1, 4)); });
       for (auto* engine : {recorded.get(), direct.get()}) engine->rollback(4);

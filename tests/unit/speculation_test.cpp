@@ -191,7 +191,7 @@ TEST_CASE("drafts that an engine cannot make are refused") {
   const auto engine = make_engine(lm, {});
   engine->prefill(patch::encode("ab", true, false));
   CHECK_THROWS_AS(engine->future(2), Error);
-  CHECK_THROWS_AS(engine->guess(99), Error);
+  CHECK_THROWS_AS(engine->guess(std::vector<patch::TokenId>{99}), Error);
   lm->heads.reset();
   lm->config.heads.reset();
   CHECK_THROWS_AS(make_engine(lm, options_for("heads")), Error);

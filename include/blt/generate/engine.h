@@ -34,12 +34,12 @@ class Engine {
   virtual std::span<const float> extend(std::span<const patch::TokenId> ids) = 0;
   // Prediction heads, the model's own included: 1 without EngineOptions.heads.
   virtual std::int64_t heads() const { return 1; }
-  // What head `head`, 2 to heads(), says after the last id, [260], valid until the next call. The last id is one of those that
-  // prefill() or extend() appended last, with no guess() since. Errors: usage (no such head).
+  // What head `head`, 2 to heads(), says after the last id, [260], valid until the next call. The last id is one of those that were
+  // appended last. Errors: usage (no such head).
   virtual std::span<const float> future(std::int64_t head) = 0;
-  // As step(), but no patch closes: the local models run on with the latent that they have (BLT-S, arXiv 2605.08044). For
-  // drafts: roll them back before anything else. Errors: usage (a byte LM, the exact engine).
-  virtual std::span<const float> guess(patch::TokenId id) = 0;
+  // As extend(), but no patch closes: the local models run on with the latent that they have (BLT-S, arXiv 2605.08044). For
+  // drafts: roll all of them back before anything else but future() and guess(). Errors: usage (a byte LM, the exact engine).
+  virtual std::span<const float> guess(std::span<const patch::TokenId> ids) = 0;
   virtual bool can_guess() const { return false; }
   // Whether extend() gives each id the logits, to the bit, that step() would: then drafts can be verified by it.
   virtual bool can_verify() const { return true; }
