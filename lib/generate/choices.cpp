@@ -14,8 +14,8 @@ std::span<const float> row(std::span<const float> logits, std::size_t index) {
 }
 
 // Heads stop drafting where their drafts so far would all hold with less than this probability: a byte more to verify costs a
-// good part of a step (docs/results.md), and the heads are sure of few.
-constexpr double least_confidence = 0.3;
+// good part of a step, and may close a patch in vain; beside a stale latent it costs little (docs/results.md).
+constexpr double least_confidence = 0.3, least_confidence_of_guesses = 0.15;
 
 // Where less than this share of drafts is kept, they cost more than they save: then only some passes try any, to see whether
 // the text has changed. Earlier passes may decide that; each pass by itself is exact.
@@ -109,7 +109,7 @@ void Choices::refill(std::int64_t wanted) {
   std::vector<Draft> drafts;
   const std::int64_t predicted = most(std::max(sources_.heads, sources_.latent));
   if (predicted > 0 && predicted_.tries()) {
-    drafts = sources_.latent > 0 ? ask_stale_latent(std::clamp<std::int64_t>(predicted_.run(), 1, predicted)) : ask_heads(predicted);
+    drafts = sources_.latent > 0 ? ask_stale_latent(std::clamp<std::int64_t>(predicted_.run(), 1, predicted)) : ask_heads(predicted, least_confidence);
     counts_.drafted += static_cast<std::int64_t>(drafts.size());
   }
   try_drafts(drafts, predicted_);
@@ -142,7 +142,7 @@ std::vector<Choices::Draft> Choices::look_up(const std::vector<patch::TokenId>& 
 }
 
 // The constraint goes along; an EOS ends the drafts.
-std::vector<Choices::Draft> Choices::ask_heads(std::int64_t most) {
+std::vector<Choices::Draft> Choices::ask_heads(std::int64_t most, double least) {
   std::vector<Draft> out;
   double confidence = 1;
   while (static_cast<std::int64_t>(out.size()) < most && !(constraint_ && constraint_->complete())) {
@@ -150,7 +150,7 @@ std::vector<Choices::Draft> Choices::ask_heads(std::int64_t most) {
     const auto logits = engine_.future(static_cast<std::int64_t>(out.size()) + 2);
     // Of the distribution alone, not of the id drawn from it: which drafts are tried must not depend on how they fell.
     confidence *= most_likely(logits);
-    if (confidence < least_confidence) break;
+    if (confidence < least) break;
     auto from = candidates(logits);
     const patch::TokenId id = sampler_.pick(from);
     advance(id);
@@ -166,7 +166,7 @@ std::vector<Choices::Draft> Choices::ask_stale_latent(std::int64_t most) {
   while (static_cast<std::int64_t>(out.size()) < most && !(constraint_ && constraint_->complete())) {
     const patch::TokenId last = out.empty() ? ready_.back() : out.back().id;
     if (!out.empty() && last == patch::eos_id) break;
-    const auto drafts = ask_heads(std::min(sources_.heads, most - static_cast<std::int64_t>(out.size()) - 1));
+    const auto drafts = ask_heads(std::min(sources_.heads, most - static_cast<std::int64_t>(out.size()) - 1), least_confidence_of_guesses);
     const auto ids = tried(last, drafts);
     const auto logits = engine_.guess(ids);
     ++counts_.guesses;

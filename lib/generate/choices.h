@@ -58,7 +58,7 @@ class Choices {
   void refill(std::int64_t wanted);
   void try_drafts(const std::vector<Draft>& drafts, Worth& source);
   std::vector<Draft> look_up(const std::vector<patch::TokenId>& found);
-  std::vector<Draft> ask_heads(std::int64_t most);
+  std::vector<Draft> ask_heads(std::int64_t most, double least);
   std::vector<Draft> ask_stale_latent(std::int64_t most);
   template <class Keep>
   std::size_t verify(const std::vector<Draft>& drafts, std::span<const float> logits, Keep&& keep);

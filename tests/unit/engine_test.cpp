@@ -219,6 +219,38 @@ TEST_CASE("ids that come together have the bits that they have one by one, whate
   }
 }
 
+TEST_CASE("guesses together are guesses one by one, and leave no trace") {
+  const auto ids = sample_text(120, 23);
+  for (const auto kind : {model::HeadKind::linear, model::HeadKind::layer}) {
+    auto config = small_config();
+    config.latent = shape(48, 2, 3, 3, 500000);  // heads of 16, as above
+    config.heads = model::HeadsConfig{3, kind};
+    auto options = cached(64, 64);
+    options.heads = UseHeads::yes;
+    const auto steps = make_engine(make_blt(config, ids), options), guesses = make_engine(make_blt(config, ids), options);
+    for (auto* engine : {steps.get(), guesses.get()}) engine->prefill(std::span(ids).first(60));
+    for (std::size_t at = 60; at + 9 <= ids.size(); ++at) {
+      const auto together = copy(guesses->guess(std::span(ids).subspan(at, 6)));
+      const auto ahead = copy(guesses->future(3));
+      guesses->rollback(2);
+      CHECK(difference(copy(guesses->guess({&ids[at + 4], 1})), std::span(together).subspan(4 * 260, 260)) == 0);
+      guesses->rollback(5);
+      std::vector<float> alone;
+      for (std::size_t i = 0; i < 6; ++i) {
+        const auto row = guesses->guess({&ids[at + i], 1});
+        alone.insert(alone.end(), row.begin(), row.end());
+      }
+      CHECK(difference(together, alone) == 0);
+      CHECK(difference(ahead, guesses->future(3)) == 0);
+      guesses->rollback(6);
+      CHECK(guesses->position() == static_cast<std::int64_t>(at));
+      CHECK(difference(copy(steps->step(ids[at])), guesses->step(ids[at])) == 0);
+      CHECK(difference(copy(steps->future(2)), guesses->future(2)) == 0);
+      CHECK(steps->patch_starts() == guesses->patch_starts());
+    }
+  }
+}
+
 TEST_CASE("models that cannot patch a growing text are refused") {
   const auto ids = sample_text(30, 1);
   auto topk = small_config();
