@@ -33,7 +33,8 @@ struct Floats {
 // outputs [o, o + count) of `vectors` vectors, from the first on; count is at most `outputs`. The sums of an output are added in one
 // order, however many vectors there are.
 
-// Rows as they are, four at a time, which share what is loaded of the vectors.
+// Rows as they are. One vector is bound by memory, and takes row after row, in the order that prefetchers are made for; several are bound by
+// arithmetic, and take four rows at a time, which share what is loaded.
 template <class Weight>
 struct ByRows {
   using Input = Floats;
@@ -52,7 +53,11 @@ struct ByRows {
       const char* row[rows];
       for (int64_t i = 0; i < rows; ++i) row[i] = static_cast<const char*>(part.w) + (o + least(r + i, count - 1)) * stride;
       Vec acc[rows][vectors] = {};
-      add_products<vectors>(row, stride, input.x + first * p.in, p.in, acc);
+      if (vectors == 1) {
+        BLT_UNROLLED for (int64_t i = 0; i < rows; ++i) add_products<1, vectors>(row + i, stride, input.x + first * p.in, p.in, acc + i);
+      } else {
+        add_products<rows, vectors>(row, stride, input.x + first * p.in, p.in, acc);
+      }
       BLT_UNROLLED for (int v = 0; v < vectors; ++v)
         folded[v][r / rows] = fold<lanes / 4>(fold<lanes / 2>(acc[0][v], acc[1][v]), fold<lanes / 2>(acc[2][v], acc[3][v]));
     }
@@ -65,26 +70,28 @@ struct ByRows {
 
  private:
   // acc[row][vector] += their products, lane by lane.
-  template <int vectors>
+  template <int beside, int vectors>
   static inline void add_products(const char* const* row, int64_t stride, const float* x, int64_t in, Vec (*acc)[vectors]) {
     constexpr int64_t least_ahead = 1 << 13;
-    const char* ahead = row[0] + parts(least_ahead, rows * stride) * rows * stride;  // rows to come, in the order of memory
+    const char* ahead = row[0] + parts(least_ahead, beside * stride) * beside * stride;  // rows to come, in the order of memory
     int64_t i = 0;
     for (; i + lanes <= in; i += lanes) {
-      BLT_UNROLLED for (int64_t b = 0; b < rows * lanes * size; b += 64) __builtin_prefetch(ahead + i * rows * size + b, 0, 2);
+      if (beside > 1) {
+        BLT_UNROLLED for (int64_t b = 0; b < beside * lanes * size; b += 64) __builtin_prefetch(ahead + i * beside * size + b, 0, 2);
+      }
       Vec inputs[vectors];
       BLT_UNROLLED for (int v = 0; v < vectors; ++v) {
         inputs[v] = load(x + v * in + i);
         keep_in_register(inputs[v]);
       }
-      BLT_UNROLLED for (int r = 0; r < rows; ++r) {
+      BLT_UNROLLED for (int r = 0; r < beside; ++r) {
         Vec weight = Weight::load(row[r], i);
         keep_in_register(weight);
         BLT_UNROLLED for (int v = 0; v < vectors; ++v) acc[r][v] += weight * inputs[v];
       }
     }
     for (; i < in; ++i) {
-      for (int r = 0; r < rows; ++r) {
+      for (int r = 0; r < beside; ++r) {
         for (int v = 0; v < vectors; ++v) acc[r][v][0] += Weight::get(row[r], i) * x[v * in + i];
       }
     }
