@@ -32,7 +32,7 @@ complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l entropy-m
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l entropy-dtype -x -a 'same float32 bfloat16 int8' -d 'of the weights of a BLT'\''s entropy model; same: as --dtype'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l engine -x -a 'cached exact' -d 'cached: keys and values are kept; exact: all is computed anew for each byte'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l speculate -x -a 'off auto heads latent lookup' -d 'draft bytes and check them together; the text'\''s distribution stays the same'
-complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l draft -r -d 'bytes to draft at a time, of any source; otherwise 10, or one a head beside the first'
+complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l draft -r -d 'bytes to draft at a time at most, of any source; otherwise 20, or one a head beside the first'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -s j -l threads -r -d 'CPU threads in all; 0: every CPU'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -s c -l config -r -d 'read options from a TOML file (keys as in --print-config)'
 complete -c blt-generate -n 'not __fish_seen_subcommand_from score' -l print-config -d 'print the options in force as TOML and stop'
