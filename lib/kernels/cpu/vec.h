@@ -32,8 +32,10 @@ typedef uint16_t VecHalf __attribute__((vector_size(2 * lanes), aligned(2), may_
 // Before a loop over an array of vectors: unrolled first of all, so that the array lies in registers.
 #if defined(__clang__)
 #define BLT_UNROLLED _Pragma("unroll")
+#define BLT_UNROLLED_BY_4 _Pragma("unroll 4")
 #else
 #define BLT_UNROLLED _Pragma("GCC unroll 16")
+#define BLT_UNROLLED_BY_4 _Pragma("GCC unroll 4")
 #endif
 // Keeps the compiler from loading x again for each use.
 static inline void keep_in_register([[maybe_unused]] Vec& x) {
