@@ -72,7 +72,9 @@ void check_pair(Engine& ours, Engine& twin, double bound) {
     both([&](Engine& engine) { return engine.step(ids[p]); });
     REQUIRE(ours.patch_starts() == twin.patch_starts());
     if (p % 5 > 0) continue;
-    for (std::size_t draft = p + 1; draft < p + 5; ++draft) both([&](Engine& engine) { return engine.guess({&ids[draft], 1}); });
+    both([&](Engine& engine) { return engine.guess(std::span(ids).subspan(p + 1, 3)); });
+    for (auto* engine : {&ours, &twin}) engine->rollback(1);
+    for (std::size_t draft = p + 3; draft < p + 5; ++draft) both([&](Engine& engine) { return engine.guess({&ids[draft], 1}); });
     for (auto* engine : {&ours, &twin}) engine->rollback(4);
     both([&](Engine& engine) { return engine.extend(std::span(ids).subspan(p + 1, 5)); });
     for (auto* engine : {&ours, &twin}) engine->rollback(5);
