@@ -33,8 +33,8 @@ struct Floats {
 // outputs [o, o + count) of `vectors` vectors, from the first on; count is at most `outputs`. The sums of an output are added in one
 // order, however many vectors there are.
 
-// Rows as they are. One vector is bound by memory, and takes row after row, in the order that prefetchers are made for; several are bound by
-// arithmetic, and take four rows at a time, which share what is loaded.
+// Rows as they are. One vector is bound by memory, and takes row after row, in the order that prefetchers are made for; several, or short
+// lanes, are bound by arithmetic, and take four rows at a time, which share what is loaded.
 template <class Weight>
 struct ByRows {
   using Input = Floats;
@@ -42,7 +42,7 @@ struct ByRows {
 #if defined(__AVX512F__)
   static constexpr int together = 6;  // sums, inputs and a weight fill the registers
 #else
-  static constexpr int together = 3;
+  static constexpr int together = lanes > 4 ? 3 : 2;
 #endif
 
   template <int vectors>
@@ -53,7 +53,7 @@ struct ByRows {
       const char* row[rows];
       for (int64_t i = 0; i < rows; ++i) row[i] = static_cast<const char*>(part.w) + (o + least(r + i, count - 1)) * stride;
       Vec acc[rows][vectors] = {};
-      if (vectors == 1) {
+      if (vectors == 1 && lanes > 4) {
         BLT_UNROLLED for (int64_t i = 0; i < rows; ++i) add_products<1, vectors>(row + i, stride, input.x + first * p.in, p.in, acc + i);
       } else {
         add_products<rows, vectors>(row, stride, input.x + first * p.in, p.in, acc);
