@@ -52,16 +52,6 @@ std::vector<Candidate> residual(const std::vector<Candidate>& target, const std:
   return out;
 }
 
-// What a pass over drafts appends.
-template <class Drafts>
-std::vector<patch::TokenId> tried(patch::TokenId last, const Drafts& drafts) {
-  std::vector<patch::TokenId> ids = {last};
-  for (const auto& d : drafts) {
-    if (d.id != patch::eos_id) ids.push_back(d.id);
-  }
-  return ids;
-}
-
 }  // namespace
 
 Choices::Choices(Engine& engine, std::span<const patch::TokenId> prompt, std::span<const float> logits, const Sampler& sampler, Constraint* constraint,
@@ -88,7 +78,7 @@ bool Choices::Worth::tries() { return kept_ >= least_kept || ++passed_over_ % pr
 void Choices::Worth::tried(std::size_t kept, std::size_t drafts) {
   kept_ += 0.1 * (static_cast<double>(kept) / static_cast<double>(drafts) - kept_);
   held_ += 0.2 * (static_cast<double>(kept) - held_);
-  broken_ += 0.2 * ((kept < drafts ? 1 : 0) - broken_);
+  broken_ += 0.2 * ((kept < drafts ? 1.0 : 0.0) - broken_);
 }
 
 std::int64_t Choices::Worth::run() const { return static_cast<std::int64_t>(std::ceil(std::min(held_ / broken_, 1000.0))); }
@@ -110,7 +100,6 @@ void Choices::refill(std::int64_t wanted) {
   const std::int64_t predicted = most(std::max(sources_.heads, sources_.latent));
   if (predicted > 0 && predicted_.tries()) {
     drafts = sources_.latent > 0 ? ask_stale_latent(std::clamp<std::int64_t>(predicted_.run(), 1, predicted)) : ask_heads(predicted, least_confidence);
-    counts_.drafted += static_cast<std::int64_t>(drafts.size());
   }
   try_drafts(drafts, predicted_);
 }
@@ -137,7 +126,6 @@ std::vector<Choices::Draft> Choices::look_up(const std::vector<patch::TokenId>& 
     advance(id);
     out.push_back({id, {{id, 1.0}}});
   }
-  counts_.drafted += static_cast<std::int64_t>(out.size());
   return out;
 }
 
@@ -167,7 +155,7 @@ std::vector<Choices::Draft> Choices::ask_stale_latent(std::int64_t most) {
     const patch::TokenId last = out.empty() ? ready_.back() : out.back().id;
     if (!out.empty() && last == patch::eos_id) break;
     const auto drafts = ask_heads(std::min(sources_.heads, most - static_cast<std::int64_t>(out.size()) - 1), least_confidence_of_guesses);
-    const auto ids = tried(last, drafts);
+    const auto ids = ids_of_pass(last, drafts);
     const auto logits = engine_.guess(ids);
     ++counts_.guesses;
     if (constraint_) constraint_->rollback(static_cast<std::int64_t>(ids.size()) - 1);
@@ -180,15 +168,24 @@ std::vector<Choices::Draft> Choices::ask_stale_latent(std::int64_t most) {
   return out;
 }
 
+std::vector<patch::TokenId> Choices::ids_of_pass(patch::TokenId last, const std::vector<Draft>& drafts) {
+  std::vector<patch::TokenId> ids = {last};
+  for (const auto& d : drafts) {
+    if (d.id != patch::eos_id) ids.push_back(d.id);
+  }
+  return ids;
+}
+
 // One pass over the last choice and the drafts behind it: those that the model would have chosen stay, and one id more.
 void Choices::try_drafts(const std::vector<Draft>& drafts, Worth& source) {
-  const auto ids = tried(ready_.back(), drafts);
+  const auto ids = ids_of_pass(ready_.back(), drafts);
   ready_.clear();
   given_ = 0;
   const auto logits = engine_.extend(ids);
   ++counts_.passes;
   if (constraint_) constraint_->rollback(static_cast<std::int64_t>(ids.size()) - 1);
   const std::size_t accepted = verify(drafts, logits, [this](patch::TokenId id, const std::vector<Candidate>&) { take(id); });
+  counts_.drafted += static_cast<std::int64_t>(drafts.size());
   counts_.accepted += static_cast<std::int64_t>(accepted);
   if (!drafts.empty()) source.tried(accepted, drafts.size());
 }

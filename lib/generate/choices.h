@@ -17,7 +17,7 @@ namespace blt::generate {
 
 // Where drafts come from: how many ids of a source are tried together at most, 0: none.
 struct DraftSources {
-  std::int64_t lookup = 0;             // where the text repeats itself
+  std::int64_t lookup = 0;  // where the text repeats itself
   std::int64_t latent = 0;  // elsewhere: a stale latent
   std::int64_t heads = 0;   // elsewhere: prediction heads; with a stale latent, they draft what it says
 };
@@ -51,15 +51,16 @@ class Choices {
     void tried(std::size_t kept, std::size_t drafts);
 
    private:
-    double kept_ = 1;               // share, of late
-    double held_ = 8, broken_ = 0.5;  // a pass: drafts that held, and whether one did not, of late
-    std::int64_t passed_over_ = 0;  // passes since that fell too low
+    double kept_ = 1;                 // share, of late
+    std::int64_t passed_over_ = 0;    // passes since that fell too low
+    double held_ = 8, broken_ = 0.5;  // in a pass of late: drafts that held, and whether one did not
   };
   void refill(std::int64_t wanted);
   void try_drafts(const std::vector<Draft>& drafts, Worth& source);
   std::vector<Draft> look_up(const std::vector<patch::TokenId>& found);
   std::vector<Draft> ask_heads(std::int64_t most, double least);
   std::vector<Draft> ask_stale_latent(std::int64_t most);
+  static std::vector<patch::TokenId> ids_of_pass(patch::TokenId last, const std::vector<Draft>& drafts);
   template <class Keep>
   std::size_t verify(const std::vector<Draft>& drafts, std::span<const float> logits, Keep&& keep);
   std::vector<Candidate> candidates(std::span<const float> logits) const;

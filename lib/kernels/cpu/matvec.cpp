@@ -39,11 +39,7 @@ template <class Weight>
 struct ByRows {
   using Input = Floats;
   static constexpr int64_t size = Weight::size, outputs = lanes, rows = 4;
-#if defined(__AVX512F__)
-  static constexpr int together = 6;  // sums, inputs and a weight fill the registers
-#else
-  static constexpr int together = lanes > 4 ? 3 : 2;
-#endif
+  static constexpr int together = lanes == 16 ? 6 : lanes == 8 ? 3 : 2;  // sums, inputs and a weight fill the registers
 
   template <int vectors>
   static void run(const MatVec& p, Floats input, const MatVec::Part& part, int64_t first, int64_t o, int64_t count) {
@@ -284,11 +280,11 @@ using Int8 = ByColumns<GroupedInt8>;
 #endif
 
 template <class Layout, int vectors = Layout::together>
-void run_of(int64_t count_of_vectors, const MatVec& p, const typename Layout::Input& x, const MatVec::Part& part, int64_t first, int64_t o,
+void run_of(int64_t wanted, const MatVec& p, const typename Layout::Input& x, const MatVec::Part& part, int64_t first, int64_t o,
             int64_t count) {
   if constexpr (vectors > 0) {
-    if (count_of_vectors == vectors) return Layout::template run<vectors>(p, x, part, first, o, count);
-    run_of<Layout, vectors - 1>(count_of_vectors, p, x, part, first, o, count);
+    if (wanted == vectors) return Layout::template run<vectors>(p, x, part, first, o, count);
+    run_of<Layout, vectors - 1>(wanted, p, x, part, first, o, count);
   }
 }
 
